@@ -1,0 +1,46 @@
+"""gpugap: what does a GPU change for this piece of deep-learning work, and how do I close the gap?
+
+Names are loaded when they are first used, so ``import gpugap`` imports neither a framework nor a heavy library.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gpugap.core.cell import Cell as Cell
+    from gpugap.core.errors import GpugapError as GpugapError
+    from gpugap.core.estimate import Estimate as Estimate
+    from gpugap.core.record import Record as Record
+    from gpugap.core.step import Step as Step
+    from gpugap.core.verdict import Comparison as Comparison
+    from gpugap.core.version import __version__ as __version__
+    from gpugap.study.api import Measurement as Measurement
+    from gpugap.study.api import compare as compare
+    from gpugap.study.api import measure as measure
+
+_HOMES = {
+    "Cell": "gpugap.core.cell",
+    "Comparison": "gpugap.core.verdict",
+    "Estimate": "gpugap.core.estimate",
+    "GpugapError": "gpugap.core.errors",
+    "Measurement": "gpugap.study.api",
+    "Record": "gpugap.core.record",
+    "Step": "gpugap.core.step",
+    "__version__": "gpugap.core.version",
+    "compare": "gpugap.study.api",
+    "measure": "gpugap.study.api",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gpugap' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,48 @@
+"""Published speedups, kept as a dated table with a source for every row."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from importlib import resources
+
+from gpugap.core.estimate import Estimate
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedSpeedup:
+    """A speedup somebody else reported.
+
+    Attributes:
+        workload: family of the network, such as ``resnet18``.
+        mode: ``train`` or ``inference``.
+        baseline: the slower machine, in the source's words.
+        device: the faster machine, in the source's words.
+        speedup: a ``published`` estimate, unit ``"1"``; a range has no value, only ends.
+        source: where it stands.
+        date: year and month of the source.
+    """
+
+    workload: str
+    mode: str
+    baseline: str
+    device: str
+    speedup: Estimate
+    source: str
+    date: str
+
+
+def published_speedups() -> tuple[PublishedSpeedup, ...]:
+    """All rows of ``published_speedups.csv`` in this package."""
+    text = resources.files(__package__).joinpath("published_speedups.csv").read_text(encoding="utf-8")
+    return tuple(_row(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _row(row: dict[str, str]) -> PublishedSpeedup:
+    low, high = float(row["low"]), float(row["high"])
+    value = low if low == high else None
+    ends = (None, None) if low == high else (low, high)
+    speedup = Estimate(value, *ends, None, row["unit"], "published", row["source"], None)
+    return PublishedSpeedup(
+        row["workload"], row["mode"], row["baseline"], row["device"], speedup, row["source"], row["date"]
+    )

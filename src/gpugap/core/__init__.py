@@ -1,0 +1,1 @@
+"""The words everyone speaks; imports nothing outside the standard library."""

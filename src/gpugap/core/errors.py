@@ -1,0 +1,165 @@
+"""The exception tree: every error a user can meet, with its cause, its remedy and its exit code.
+
+::
+
+    GpugapError                    code               exit
+    ├── UsageError                 usage              2
+    │   ├── UnknownName            unknown-name       2
+    │   ├── BadValue               bad-value          2
+    │   └── MissingExtra           missing-extra      2
+    ├── InputError                 bad-input          2
+    │   ├── BadRecordFile          bad-record-file    2
+    │   ├── BadStepFile            bad-step-file      2
+    │   └── CorruptData            corrupt-data       2
+    ├── StoreError                 store              2
+    │   ├── ForeignDatabase        foreign-database   2
+    │   ├── StoreUnavailable       store-unavailable  2
+    │   └── StoreWriteFailed       store-write-failed 2
+    ├── Unsupported                unsupported        3
+    ├── MeasurementError           measurement-failed 4
+    └── OutOfMemory                out-of-memory      1
+
+Exit codes: 0 success; 1 does not fit in memory; 2 usage, missing extra or unusable input; 3 unsupported here; 4 a
+measurement failed or is unstable; 130 interrupted by Ctrl-C (nothing finished is lost, the same command resumes).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from typing import ClassVar
+
+EXIT_INTERRUPTED = 130
+
+
+class GpugapError(Exception):
+    """Root of all errors gpugap raises on purpose.
+
+    Args:
+        message: what went wrong and why, in one line.
+        remedy: what to do about it, in one line.
+    """
+
+    code: ClassVar[str] = "error"
+    exit_code: ClassVar[int] = 2
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = " ".join(message.split())
+        self.remedy = " ".join(remedy.split())
+
+    def __str__(self) -> str:
+        return f"{self.message} - {self.remedy}" if self.remedy else self.message
+
+
+class UsageError(GpugapError):
+    """The request itself is wrong."""
+
+    code = "usage"
+
+
+class UnknownName(UsageError):
+    """A name that nothing here answers to; the remedy lists the nearest ones.
+
+    Args:
+        what: the kind of thing named, such as ``"workload"``.
+        name: the name given.
+        known: all names that would have been accepted.
+    """
+
+    code = "unknown-name"
+
+    def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
+        options = sorted(set(known))
+        near = difflib.get_close_matches(name.lower(), options, n=3, cutoff=0.4)
+        remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(options) or 'none here'}"
+        super().__init__(f"unknown {what} {name!r}", remedy)
+
+
+class BadValue(UsageError):
+    """An option or argument outside its range."""
+
+    code = "bad-value"
+
+
+class MissingExtra(UsageError):
+    """An optional dependency is needed and absent.
+
+    Args:
+        what: what needs it.
+        extra: the extra of this package that brings it.
+    """
+
+    code = "missing-extra"
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed", f"pip install 'gpugap[{extra}]'")
+
+
+class InputError(GpugapError):
+    """A file or folder given by the user cannot be used."""
+
+    code = "bad-input"
+
+
+class BadRecordFile(InputError):
+    """A record file is missing, foreign, empty or malformed."""
+
+    code = "bad-record-file"
+
+
+class BadStepFile(InputError):
+    """A ``FILE.py:function`` reference does not lead to a usable step."""
+
+    code = "bad-step-file"
+
+
+class CorruptData(InputError):
+    """A data folder is missing, incomplete or damaged."""
+
+    code = "corrupt-data"
+
+
+class StoreError(GpugapError):
+    """The database of records cannot be used."""
+
+    code = "store"
+
+
+class ForeignDatabase(StoreError):
+    """The database belongs to another program or to a newer gpugap."""
+
+    code = "foreign-database"
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be opened or read."""
+
+    code = "store-unavailable"
+
+
+class StoreWriteFailed(StoreError):
+    """The database cannot be written: read-only, full disk, lost connection."""
+
+    code = "store-write-failed"
+
+
+class Unsupported(GpugapError):
+    """This machine, device or framework cannot do what was asked."""
+
+    code = "unsupported"
+    exit_code = 3
+
+
+class MeasurementError(GpugapError):
+    """A step raised, hung, returned NaN or died."""
+
+    code = "measurement-failed"
+    exit_code = 4
+
+
+class OutOfMemory(GpugapError):
+    """The work does not fit in the memory of the device."""
+
+    code = "out-of-memory"
+    exit_code = 1

@@ -1,0 +1,47 @@
+"""`Setting` and `Device`: how a framework is told to run a cell, and where."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Precision = Literal["fp32", "tf32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
+TUNINGS = ("default", "tuned-basic")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a framework is asked for; it reads back what it got.
+
+    Attributes:
+        precision: ``fp32`` is IEEE single with TF32 off; ``bf16`` and ``fp16`` are autocast.
+        threads: intra-op threads; None leaves the framework's own default.
+        channels_last: store images and convolution weights channels-last.
+    """
+
+    precision: str = "fp32"
+    threads: int | None = None
+    channels_last: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A place where a framework can run.
+
+    Attributes:
+        name: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
+        model: the hardware's own name.
+        memory_bytes: total memory; None when unknown.
+        details: further facts, such as driver or compute capability.
+    """
+
+    name: str
+    model: str
+    memory_bytes: int | None
+    details: dict[str, Any]
+
+    @property
+    def kind(self) -> str:
+        """``cpu``, ``cuda`` or ``mps``."""
+        return self.name.split(":")[0]

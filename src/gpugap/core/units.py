@@ -1,0 +1,68 @@
+"""Units on screen and on the command line: SI prefixes for time and rates, binary prefixes for memory."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from gpugap.core.errors import BadValue
+
+UNKNOWN = "unknown"
+_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
+_TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
+
+
+def significant(number: float, digits: int = 3) -> str:
+    """A number rounded to significant digits, without exponents: 1234.5 -> ``1230``, 0.01234 -> ``0.0123``."""
+    if number == 0 or not math.isfinite(number):
+        return f"{number:g}"
+    places = digits - 1 - math.floor(math.log10(abs(number)))
+    rounded = round(number, places)
+    return f"{rounded:.{max(places, 0)}f}"
+
+
+def time_scale(time_s: float) -> tuple[float, str]:
+    """Factor and unit in which a time reads as a number of at least one: 0.0123 -> (1e-3, ``ms``)."""
+    return next(((scale, unit) for scale, unit in _TIME_SCALES if abs(time_s) >= scale), _TIME_SCALES[-1])
+
+
+def seconds(time_s: float | None) -> str:
+    """A time for reading: ``12.3 ms``, ``4.56 s``; `unknown` for None."""
+    if time_s is None:
+        return UNKNOWN
+    scale, unit = time_scale(time_s)
+    return f"{significant(time_s / scale)} {unit}"
+
+
+def duration(time_s: float) -> str:
+    """A span for reading: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    whole = max(0, round(time_s))
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def gibibytes(memory_bytes: float | None) -> str:
+    """Memory for reading, in binary units: ``3.20 GiB``, ``512 MiB``; `unknown` for None."""
+    if memory_bytes is None:
+        return UNKNOWN
+    for power, unit in ((3, "GiB"), (2, "MiB"), (1, "KiB")):
+        if memory_bytes >= 1024**power:
+            return f"{significant(memory_bytes / 1024**power)} {unit}"
+    return f"{memory_bytes:.0f} B"
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in ``90``, ``90s``, ``10m`` or ``1h30m``.
+
+    Raises:
+        BadValue: not a duration, or not longer than zero.
+    """
+    found = _DURATION.fullmatch(text.strip())
+    parts = [float(part) if part else 0.0 for part in found.groups()] if found else []
+    total = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if not math.isfinite(total) or total <= 0:
+        raise BadValue(f"{text!r} is not a duration above zero", "write it as 90s, 10m or 1h30m")
+    return total

@@ -1,0 +1,107 @@
+"""`Workload`: a framework-free specification of a network and how it is trained."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from gpugap.core.cell import Mode
+
+LayerKind = Literal["conv", "linear", "batchnorm"]
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer with parameters, in the order of the forward pass.
+
+    Attributes:
+        name: dotted name, the same in every framework.
+        kind: ``conv`` (2-d), ``linear`` or ``batchnorm`` (2-d, affine).
+        inputs: input channels or features.
+        outputs: output channels or features.
+        size: height and width of a convolution's output; 1 for the others.
+        kernel: height and width of a convolution's kernel; 1 for the others.
+        stride: of a convolution.
+        padding: of a convolution, on every side.
+        bias: whether it has one.
+    """
+
+    name: str
+    kind: LayerKind
+    inputs: int
+    outputs: int
+    size: int = 1
+    kernel: int = 1
+    stride: int = 1
+    padding: int = 0
+    bias: bool = True
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters."""
+        if self.kind == "batchnorm":
+            return 2 * self.outputs
+        return self.inputs * self.outputs * self.kernel**2 + (self.outputs if self.bias else 0)
+
+    @property
+    def flops(self) -> int:
+        """Floating-point operations of one sample's forward pass, two a multiply-add; bias and batch norm not counted."""
+        if self.kind == "batchnorm":
+            return 0
+        return 2 * self.inputs * self.outputs * self.kernel**2 * self.size**2
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A network, its input, loss and optimizer.
+
+    Attributes:
+        name: with the size: ``resnet18@32``.
+        family: network without the size: ``resnet18``; names the builder in each framework's ``nets``.
+        title: for people: ``ResNet-18``.
+        image_size: height and width of the 3-channel input.
+        classes: outputs of the last layer.
+        layers: every layer with parameters, in forward order.
+        optimizer: ``adam`` or ``sgd``.
+        learning_rate: of the optimizer.
+        momentum: of ``sgd``; 0 otherwise.
+        weight_decay: of the optimizer.
+        source: paper and section the specification follows.
+    """
+
+    name: str
+    family: str
+    title: str
+    image_size: int
+    classes: int
+    layers: tuple[Layer, ...]
+    optimizer: Literal["adam", "sgd"]
+    learning_rate: float
+    source: str
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    @property
+    def input_shape(self) -> tuple[int, int, int]:
+        """Channels, height, width."""
+        return (3, self.image_size, self.image_size)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of the network."""
+        return sum(layer.parameters for layer in self.layers)
+
+    def flops(self, batch: int, mode: Mode) -> int:
+        """Floating-point operations of one step in convolutions and linear layers, two a multiply-add.
+
+        The backward pass of a layer computes the gradients of its weights and of its inputs, each as many operations
+        as the forward pass; the first layer needs no gradient of its inputs. Element-wise work is not counted.
+
+        Args:
+            batch: samples a step.
+            mode: ``train`` counts forward and backward, ``inference`` forward alone.
+        """
+        forward = sum(layer.flops for layer in self.layers)
+        if mode == "inference":
+            return batch * forward
+        return batch * (3 * forward - self.layers[0].flops)

@@ -1,0 +1,1 @@
+"""Why the gap is what it is: cells summarized, paired, and compared."""

@@ -1,0 +1,94 @@
+"""Records gathered by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpugap.core.cell import Cell
+from gpugap.core.estimate import Estimate
+from gpugap.core.record import Record
+from gpugap.stats.intervals import mean_step_time, throughput
+
+CONVERGED = 0.05
+"""A cell has converged when half the width of its interval is at most this share of its value."""
+
+
+@dataclass(frozen=True, slots=True)
+class CellSummary:
+    """All records of one cell.
+
+    Attributes:
+        cell: the factors.
+        records: its records, failures included.
+        step_time: mean steady step time over processes, in seconds.
+        throughput: samples per second.
+    """
+
+    cell: Cell
+    records: tuple[Record, ...]
+    step_time: Estimate
+    throughput: Estimate
+
+    @property
+    def converged(self) -> bool:
+        """Whether the interval is narrow enough to be called settled."""
+        width = self.step_time.relative_half_width
+        return width is not None and width <= CONVERGED
+
+    @property
+    def failures(self) -> tuple[Record, ...]:
+        """Records that are not ``ok``."""
+        return tuple(record for record in self.records if record.status != "ok")
+
+    @property
+    def status(self) -> str:
+        """``converged``, ``not converged``, or how its processes failed."""
+        if self.step_time.value is None:
+            return self.records[0].status
+        return "converged" if self.converged else "not converged"
+
+    def process_means_s(self) -> dict[tuple[str, str], float]:
+        """Mean steady step time of each good process, by session and process."""
+        means = {(r.session, str(r.process)): r.mean_step_time_s for r in self.records}
+        return {key: mean for key, mean in means.items() if mean is not None}
+
+    def block_means_s(self) -> dict[tuple[str, str], float]:
+        """Mean steady step time of each block, by session and block; processes that share a block are averaged."""
+        found: dict[tuple[str, str], list[float]] = {}
+        for record in self.records:
+            if record.block is not None and record.mean_step_time_s is not None:
+                found.setdefault((record.session, str(record.block)), []).append(record.mean_step_time_s)
+        return {key: sum(means) / len(means) for key, means in found.items()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """The cell's part of the JSON output."""
+        return {
+            "cell": self.cell.to_dict(),
+            "status": self.status,
+            "converged": self.converged,
+            "step_time_s": self.step_time.to_dict(),
+            "throughput_per_s": self.throughput.to_dict(),
+            "processes": len(self.records),
+            "failures": [dict(record.error or {"code": record.status}) for record in self.failures],
+        }
+
+
+def summarize(records: Iterable[Record]) -> list[CellSummary]:
+    """One summary a cell, in order of appearance."""
+    groups: dict[str, list[Record]] = {}
+    for record in records:
+        groups.setdefault(record.cell.key, []).append(record)
+    return [_summary(group[0].cell, group) for group in groups.values()]
+
+
+def _summary(cell: Cell, records: list[Record]) -> CellSummary:
+    means = [mean for mean in (record.mean_step_time_s for record in records) if mean is not None]
+    step_time = mean_step_time(means)
+    return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch))
+
+
+def environment_of(summary: CellSummary) -> Mapping[str, Any]:
+    """The machine of a cell's first record that describes one; empty when none does."""
+    return next((record.environment for record in summary.records if record.environment), {})

@@ -1,0 +1,88 @@
+"""The null framework: plain Python, no network. The whole pipeline runs and is tested on it.
+
+A built-in workload becomes a short busy loop, so records have real times that mean nothing; a user's bare callable is
+simply called.
+"""
+
+from __future__ import annotations
+
+import math
+import platform
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gpugap.core.errors import Unsupported
+from gpugap.core.setting import Device
+from gpugap.core.step import Step
+from gpugap.frameworks.protocol import Clock, HostClock
+
+if TYPE_CHECKING:
+    from gpugap.core.cell import Cell
+    from gpugap.core.setting import Setting
+    from gpugap.core.workload import Workload
+    from gpugap.frameworks.protocol import Arrays
+
+SPIN_S = 1e-4
+"""Length of a built-in workload's busy loop; long against the clock, short for a test."""
+
+
+class NullFramework:
+    """Runs nothing but Python; implements `gpugap.frameworks.protocol.Framework`."""
+
+    name = "null"
+
+    def versions(self) -> Mapping[str, str]:
+        """Python's version."""
+        return {"python": platform.python_version()}
+
+    def devices(self) -> list[Device]:
+        """The CPU."""
+        return [Device("cpu", platform.processor() or platform.machine(), None, {})]
+
+    def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
+        """Nothing to set; refuses what plain Python cannot honor."""
+        if cell.device != "cpu":
+            raise Unsupported(f"plain Python does not run on {cell.device}", "use --device cpu or --framework torch")
+        if cell.precision != "fp32":
+            raise Unsupported(
+                f"plain Python does not know {cell.precision}", "use --precision fp32 or --framework torch"
+            )
+
+    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
+        """A busy loop in place of the network."""
+        return Step(models=None, run=lambda _: _spin(SPIN_S), mode=cell.mode)
+
+    def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
+        """The step's own `run`."""
+        run = step.run
+        if run is None:
+            raise Unsupported("plain Python cannot run a model", "give the Step a run=..., or use --framework torch")
+        return lambda: run(step)
+
+    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+        """Nothing is in force."""
+        return {}
+
+    def clock(self, device: str) -> Clock:
+        """The host's clock."""
+        return HostClock()
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        """No allocator of its own."""
+        return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
+
+    def is_finite(self, result: Any) -> bool:
+        """True unless the result is a number that is NaN or infinite."""
+        return not isinstance(result, int | float) or math.isfinite(result)
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Python's own `MemoryError`."""
+        return isinstance(error, MemoryError)
+
+
+def _spin(time_s: float) -> float:
+    end = time.perf_counter() + time_s
+    while time.perf_counter() < end:
+        pass
+    return 0.0

@@ -1,0 +1,94 @@
+"""What a framework does for a measurement."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from gpugap.core.cell import Cell
+    from gpugap.core.setting import Device, Setting
+    from gpugap.core.step import Step
+    from gpugap.core.workload import Workload
+
+    Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class Clock(Protocol):
+    """Times steps on a device; fences only where a window starts and ends."""
+
+    window_steps: int
+    """Steps behind one returned time; 1 where single steps can be timed without a fence."""
+
+    def start(self) -> None:
+        """Waits for the device and starts a window."""
+
+    def mark(self) -> None:
+        """Ends a step; costs about a microsecond and never waits."""
+
+    def stop(self) -> list[float]:
+        """Waits for the device and returns the times of the window's marks, in seconds."""
+
+
+class HostClock:
+    """Times steps with `time.perf_counter_ns`, where a step is over when its call returns."""
+
+    window_steps = 1
+
+    def __init__(self) -> None:
+        self._marks_ns: list[int] = []
+        self.mark: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        now, marks = time.perf_counter_ns, [time.perf_counter_ns()]
+        append = marks.append
+        self._marks_ns = marks
+        self.mark = lambda: append(now())
+
+    def stop(self) -> list[float]:
+        marks = self._marks_ns
+        return [(end - begin) / 1e9 for begin, end in zip(marks, marks[1:], strict=False)]
+
+
+class Framework(Protocol):
+    """One framework; an instance lives in the process that measures."""
+
+    name: str
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of the framework and of what it computes with."""
+
+    def devices(self) -> list[Device]:
+        """Devices present, the CPU first."""
+
+    def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
+        """Sets threads, math mode and seed for this process.
+
+        Raises:
+            Unsupported: the device is absent or cannot do the precision.
+        """
+
+    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
+        """The workload's network, loss and optimizer on the cell's device."""
+
+    def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
+        """The function that runs the step once, with the setting's memory format and autocast."""
+
+    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+        """What is really in force, read back from the framework."""
+
+    def clock(self, device: str) -> Clock:
+        """The clock for a device."""
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        """``peak_allocated_bytes`` and ``peak_reserved_bytes`` of the framework's allocator; None where unknown."""
+
+    def is_finite(self, result: Any) -> bool:
+        """Whether a step's result (loss or outputs) holds neither NaN nor infinity; waits for the device."""
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """Whether the error says that memory ran out."""

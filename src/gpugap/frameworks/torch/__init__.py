@@ -1,0 +1,101 @@
+"""PyTorch behind the framework protocol. Importing this package imports torch."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from gpugap.core.errors import UnknownName
+from gpugap.core.setting import Device
+from gpugap.frameworks.torch import settings
+from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
+from gpugap.frameworks.torch.nets import build_step
+from gpugap.frameworks.torch.step import body
+
+if TYPE_CHECKING:
+    from gpugap.core.cell import Cell
+    from gpugap.core.setting import Setting
+    from gpugap.core.step import Step
+    from gpugap.core.workload import Workload
+    from gpugap.frameworks.protocol import Arrays, Clock
+
+
+class TorchFramework:
+    """PyTorch; implements `gpugap.frameworks.protocol.Framework`.
+
+    Args:
+        backends: the device kinds it may use; tests give fakes here.
+    """
+
+    name = "torch"
+
+    def __init__(self, backends: tuple[Backend, ...] | None = None) -> None:
+        self._backends = backends or (CpuBackend(), CudaBackend(torch.cuda), MpsBackend(torch.mps))
+
+    def versions(self) -> Mapping[str, str]:
+        """Versions of torch and of the libraries it was built with."""
+        built = {"cuda": torch.version.cuda, "rocm": torch.version.hip}
+        if torch.version.cuda and torch.backends.cudnn.is_available():
+            built["cudnn"] = str(torch.backends.cudnn.version())
+        found = {"python": platform.python_version(), "torch": torch.__version__}
+        return found | {name: version for name, version in built.items() if version}
+
+    def devices(self) -> list[Device]:
+        """Devices present, the CPU first."""
+        return [device for backend in self._backends for device in backend.devices()]
+
+    def _backend(self, device: str) -> Backend:
+        kind = device.split(":")[0]
+        for backend in self._backends:
+            if backend.kind == kind:
+                return backend
+        raise UnknownName("device", device, [backend.kind for backend in self._backends])
+
+    def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
+        """Sets threads, math mode and seed; refuses a device or precision this machine does not have."""
+        backend = self._backend(cell.device)
+        backend.check(cell.device, setting.precision)
+        settings.apply(setting, seed)
+        backend.begin(cell.device)
+
+    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
+        """The workload's network, loss and optimizer on the cell's device."""
+        return build_step(workload, cell, arrays, self._backend(cell.device).place(cell.device))
+
+    def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
+        """The function that runs the step once."""
+        return body(step, setting, self._backend(cell.device).autocast_kind)
+
+    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+        """Threads, math mode, memory format and autocast in force."""
+        return settings.read_back(setting)
+
+    def clock(self, device: str) -> Clock:
+        """The clock for a device."""
+        return self._backend(device).clock(device)
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        """Peaks of torch's allocator since `apply`."""
+        return self._backend(device).memory(device)
+
+    def is_finite(self, result: Any) -> bool:
+        """Whether every tensor and number in the result is finite."""
+        if isinstance(result, torch.Tensor):
+            return bool(torch.isfinite(result).all()) if result.is_floating_point() else True
+        if isinstance(result, Mapping):
+            return all(map(self.is_finite, result.values()))
+        if isinstance(result, list | tuple):
+            return all(map(self.is_finite, result))
+        return not isinstance(result, float) or result - result == 0
+
+    def is_out_of_memory(self, error: BaseException) -> bool:
+        """CUDA's own error, Python's, or the message of torch's CPU allocator."""
+        if isinstance(error, MemoryError | torch.OutOfMemoryError):
+            return True
+        text = str(error)
+        return isinstance(error, RuntimeError) and any(
+            mark in text for mark in ("can't allocate memory", "out of memory", "Storage size calculation overflowed")
+        )

@@ -1,0 +1,171 @@
+"""CPU, CUDA (ROCm builds included) and MPS behind one shape; everything a vendor does differently is here.
+
+Each backend gets the vendor's namespace (``torch.cuda``, ``torch.mps``) as an argument, so that tests put a fake in its
+place and run the same lines without the hardware.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import torch
+
+from gpugap.core.errors import UnknownName, Unsupported
+from gpugap.core.setting import Device
+from gpugap.frameworks.protocol import Clock, HostClock
+from gpugap.frameworks.torch.fence import EventClock, WindowClock
+
+NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
+
+
+class Backend(Protocol):
+    """One kind of device."""
+
+    kind: str
+    autocast_kind: str
+
+    def devices(self) -> list[Device]: ...
+    def check(self, device: str, precision: str) -> None: ...
+    def begin(self, device: str) -> None: ...
+    def place(self, device: str) -> torch.device: ...
+    def clock(self, device: str) -> Clock: ...
+    def memory(self, device: str) -> Mapping[str, int | None]: ...
+
+
+def _index(device: str) -> int:
+    kind, _, number = device.partition(":")
+    if number and not number.isdecimal():
+        raise UnknownName("device", device, [kind, f"{kind}:0"])
+    return int(number or 0)
+
+
+class CpuBackend:
+    """The host: a step is over when its call returns."""
+
+    kind = "cpu"
+    autocast_kind = "cpu"
+
+    def devices(self) -> list[Device]:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return [Device("cpu", platform.processor() or platform.machine(), memory, {})]
+
+    def check(self, device: str, precision: str) -> None:
+        if device != "cpu":
+            raise UnknownName("device", device, ["cpu"])
+        if precision in ("tf32", "fp16"):
+            raise Unsupported(f"{precision} is not run on a CPU", "use --precision fp32 or bf16")
+
+    def begin(self, device: str) -> None:
+        """Nothing to start."""
+
+    def place(self, device: str) -> torch.device:
+        return torch.device("cpu")
+
+    def clock(self, device: str) -> Clock:
+        return HostClock()
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        return NO_PEAKS
+
+
+class CudaBackend:
+    """NVIDIA GPUs, and AMD GPUs through torch's ROCm builds, timed by events on the device.
+
+    Args:
+        cuda: the namespace ``torch.cuda`` or a fake of it.
+        place_on: where tensors really go; tests say ``cpu``.
+    """
+
+    kind = "cuda"
+    autocast_kind = "cuda"
+
+    def __init__(self, cuda: Any, place_on: str = "cuda") -> None:
+        self._cuda = cuda
+        self._place_on = place_on
+
+    def devices(self) -> list[Device]:
+        if not self._cuda.is_available():
+            return []
+        count = self._cuda.device_count()
+        return [self._describe(index, f"cuda:{index}" if count > 1 else "cuda") for index in range(count)]
+
+    def _describe(self, index: int, name: str) -> Device:
+        facts = self._cuda.get_device_properties(index)
+        details = {
+            "compute_capability": f"{facts.major}.{facts.minor}",
+            "multiprocessors": facts.multi_processor_count,
+            "build": "rocm" if torch.version.hip else "cuda",
+        }
+        return Device(name, facts.name, facts.total_memory, details)
+
+    def check(self, device: str, precision: str) -> None:
+        if not self._cuda.is_available():
+            raise Unsupported(f"torch sees no {device} device here", "gpugap doctor says what is missing")
+        if _index(device) >= self._cuda.device_count():
+            raise UnknownName("device", device, [found.name for found in self.devices()])
+        if torch.version.hip and precision == "tf32":
+            raise Unsupported("tf32 is not a mode of AMD GPUs under torch", "use --precision fp32 or bf16")
+        major = self._cuda.get_device_properties(_index(device)).major
+        if not torch.version.hip and precision in ("tf32", "bf16") and major < 8:
+            raise Unsupported(f"{device} (compute capability {major}.x) has no native {precision}", "use fp32 or fp16")
+
+    def begin(self, device: str) -> None:
+        self._cuda.set_device(_index(device))
+        self._cuda.reset_peak_memory_stats(_index(device))
+
+    def place(self, device: str) -> torch.device:
+        return torch.device("cpu") if self._place_on == "cpu" else torch.device("cuda", _index(device))
+
+    def clock(self, device: str) -> Clock:
+        return EventClock(self._cuda)
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        index = _index(device)
+        return {
+            "peak_allocated_bytes": int(self._cuda.max_memory_allocated(index)),
+            "peak_reserved_bytes": int(self._cuda.max_memory_reserved(index)),
+        }
+
+
+class MpsBackend:
+    """Apple GPUs, timed by windows between fences.
+
+    Args:
+        mps: the namespace ``torch.mps`` or a fake of it.
+        place_on: where tensors really go; tests say ``cpu``.
+    """
+
+    kind = "mps"
+    autocast_kind = "mps"
+
+    def __init__(self, mps: Any, place_on: str = "mps") -> None:
+        self._mps = mps
+        self._place_on = place_on
+
+    def devices(self) -> list[Device]:
+        if not self._mps.is_available():
+            return []
+        memory = int(self._mps.recommended_max_memory())
+        return [Device("mps", f"Apple GPU ({platform.processor() or platform.machine()})", memory, {})]
+
+    def check(self, device: str, precision: str) -> None:
+        if device != "mps" or not self._mps.is_available():
+            raise Unsupported(f"torch sees no {device} device here", "gpugap doctor says what is missing")
+        if precision == "tf32":
+            raise Unsupported("tf32 is not a mode of Apple GPUs", "use --precision fp32, bf16 or fp16")
+
+    def begin(self, device: str) -> None:
+        self._mps.empty_cache()
+
+    def place(self, device: str) -> torch.device:
+        return torch.device(self._place_on)
+
+    def clock(self, device: str) -> Clock:
+        return WindowClock(self._mps.synchronize)
+
+    def memory(self, device: str) -> Mapping[str, int | None]:
+        """The allocator keeps no peak: the driver's total now, as reserved."""
+        return {"peak_allocated_bytes": None, "peak_reserved_bytes": int(self._mps.driver_allocated_memory())}

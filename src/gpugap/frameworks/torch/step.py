@@ -1,0 +1,116 @@
+"""One step of PyTorch: forward, loss, backward, optimizer; or forward alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
+
+import torch
+from torch import nn
+
+from gpugap.core.errors import BadStepFile
+from gpugap.core.setting import Setting
+from gpugap.core.step import Step
+from gpugap.frameworks.torch.settings import AUTOCAST
+
+
+def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
+    """The function that runs the step once and returns its loss or outputs, detached.
+
+    Memory format, train or eval mode and gradient scaling (fp16) are prepared here, outside what is timed.
+
+    Args:
+        step: built-in or the user's.
+        setting: precision and memory format.
+        autocast_kind: device type for `torch.autocast`.
+    """
+    modules = [model for model in step.model_list if isinstance(model, nn.Module)]
+    for module in modules:
+        module.train(step.mode == "train")
+    if setting.channels_last:
+        for module in modules:
+            _weights_channels_last(module)
+        step.batch = _channels_last(step.batch)
+    dtype = AUTOCAST.get(setting.precision)
+
+    def context() -> AbstractContextManager[Any]:
+        return torch.autocast(autocast_kind, dtype=dtype) if dtype else nullcontext()
+
+    if step.run is not None:
+        return _own_body(step, step.run, context)
+    return (
+        _train_body(step, context, setting, autocast_kind) if step.mode == "train" else _inference_body(step, context)
+    )
+
+
+def _own_body(step: Step, run: Callable[[Step], Any], context: Callable[[], Any]) -> Callable[[], Any]:
+    grad = torch.enable_grad if step.mode == "train" else torch.inference_mode
+
+    def once() -> Any:
+        with grad(), context():
+            return run(step)
+
+    return once
+
+
+def _inference_body(step: Step, context: Callable[[], Any]) -> Callable[[], Any]:
+    model, inputs = step.model_list[0], step.inputs_and_targets()[0]
+    call = _caller(model, inputs)
+
+    def once() -> Any:
+        with torch.inference_mode(), context():
+            return call()
+
+    return once
+
+
+def _train_body(step: Step, context: Callable[[], Any], setting: Setting, kind: str) -> Callable[[], Any]:
+    inputs, targets = step.inputs_and_targets()
+    call, loss_of, optimizers = _caller(step.model_list[0], inputs), step.loss, step.optimizer_list
+    if loss_of is None or not optimizers:
+        raise BadStepFile("a training Step needs a loss and an optimizer", "give both, or run=... with the whole step")
+    scaler = torch.amp.GradScaler(kind, enabled=setting.precision == "fp16")
+
+    def once() -> Any:
+        for optimizer in optimizers:
+            optimizer.zero_grad(set_to_none=True)
+        with context():
+            loss = loss_of(call(), *targets)
+        if not scaler.is_enabled():
+            loss.backward()
+            for optimizer in optimizers:
+                optimizer.step()
+            return loss.detach()
+        scaler.scale(loss).backward()
+        for optimizer in optimizers:
+            scaler.step(optimizer)
+        scaler.update()
+        return loss.detach()
+
+    return once
+
+
+def _caller(model: Any, inputs: Any) -> Callable[[], Any]:
+    if isinstance(inputs, Mapping):
+        return lambda: model(**inputs)
+    if isinstance(inputs, list | tuple):
+        return lambda: model(*inputs)
+    return lambda: model(inputs)
+
+
+def _weights_channels_last(module: nn.Module) -> None:
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+
+
+def _channels_last(value: Any) -> Any:
+    """Every 4-d tensor in a batch in channels-last order; containers keep their type."""
+    if isinstance(value, torch.Tensor):
+        return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
+    if isinstance(value, Mapping):
+        return {name: _channels_last(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_channels_last(item) for item in value) if type(value) in (list, tuple) else value
+    return value

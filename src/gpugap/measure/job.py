@@ -1,0 +1,61 @@
+"""`Job`: one process of one cell, as the parent hands it to the child."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from gpugap.core.cell import Cell
+from gpugap.core.setting import Setting
+from gpugap.measure.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What one child process has to do.
+
+    Attributes:
+        cell: the factors.
+        target: the workload or the user's file.
+        setting: what the framework is asked for.
+        session: id of the session.
+        process: number within the session.
+        block: number of the interleaved block.
+        warmup_steps: steps before the steady window.
+        steps: steps of the steady window.
+        seed: of data and initialization; the same for all cells, so that they compute the same.
+        data: where batches come from.
+        timeout_s: after this the process is ended.
+    """
+
+    cell: Cell
+    target: Target
+    setting: Setting
+    session: str
+    process: int
+    block: int
+    warmup_steps: int
+    steps: int
+    seed: int
+    data: str
+    timeout_s: float
+
+    def to_json(self) -> str:
+        """One line for the child's standard input."""
+        plain = asdict(self) | {"cell": self.cell.to_dict()}
+        return json.dumps(plain, default=str)
+
+    @classmethod
+    def from_json(cls, line: str) -> Job:
+        """The inverse of `to_json`."""
+        content: dict[str, Any] = json.loads(line)
+        target = content["target"]
+        path = Path(target["path"]) if target["path"] else None
+        rebuilt = {
+            "cell": Cell.from_dict(content["cell"]),
+            "target": Target(**(target | {"path": path})),
+            "setting": Setting(**content["setting"]),
+        }
+        return cls(**(content | rebuilt))

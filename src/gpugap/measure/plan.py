@@ -1,0 +1,197 @@
+"""`Plan`: the cells to measure, how often, and in which order."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gpugap.core.cell import MODES, Cell
+from gpugap.core.errors import BadValue, UnknownName
+from gpugap.core.record import Record
+from gpugap.core.setting import PRECISIONS, Setting
+from gpugap.core.version import __version__
+from gpugap.measure.job import Job
+from gpugap.measure.target import Target
+from gpugap.workloads.data import parse_source
+
+MAX_BATCH = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedCell:
+    """A cell, with what running it takes."""
+
+    cell: Cell
+    target: Target
+    setting: Setting
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is run.
+
+    Attributes:
+        processes: fresh processes a cell, at least 1.
+        warmup_steps: steps before the steady window of each process.
+        steps: steps of the steady window of each process, at least 1.
+        timeout_s: after this a process is ended.
+        seed: of data, initialization and the order of cells.
+        data: where batches come from.
+    """
+
+    processes: int = 5
+    warmup_steps: int = 3
+    steps: int = 20
+    timeout_s: float = 600.0
+    seed: int = 0
+    data: str = "synthetic"
+
+    def __post_init__(self) -> None:
+        for name, low in (("processes", 1), ("steps", 1), ("warmup_steps", 0), ("seed", 0)):
+            if getattr(self, name) < low:
+                raise BadValue(f"{name} is {getattr(self, name)}", f"give {low} or more")
+        parse_source(self.data)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that decides what is measured; equal plans resume each other."""
+
+    cells: tuple[PlannedCell, ...]
+    effort: Effort
+    machine: str
+    versions: Mapping[str, str]
+
+    @property
+    def digest(self) -> str:
+        """Digest of the plan; machine, library versions and the user's code are part of it."""
+        effort = self.effort
+        facts: list[Any] = [[planned.cell.key, repr(planned.setting)] for planned in self.cells]
+        facts += [effort.processes, effort.warmup_steps, effort.steps, effort.seed, effort.data]
+        facts += [self.machine, sorted(self.versions.items()), __version__]
+        return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
+
+    def jobs(self, session: str) -> list[Job]:
+        """All processes in order: blocks that hold every cell once, shuffled within each block."""
+        effort, order = self.effort, random.Random(self.effort.seed)
+        jobs: list[Job] = []
+        for block in range(effort.processes):
+            for index in order.sample(range(len(self.cells)), len(self.cells)):
+                planned = self.cells[index]
+                jobs.append(
+                    Job(
+                        cell=planned.cell,
+                        target=planned.target,
+                        setting=planned.setting,
+                        session=session,
+                        process=block * len(self.cells) + index,
+                        block=block,
+                        warmup_steps=effort.warmup_steps,
+                        steps=effort.steps,
+                        seed=effort.seed,
+                        data=effort.data,
+                        timeout_s=effort.timeout_s,
+                    )
+                )
+        return jobs
+
+
+def remaining(jobs: Iterable[Job], records: Iterable[Record]) -> list[Job]:
+    """Jobs without a record, less those of cells that gave up.
+
+    A cell gives up when its only results are failures, or after its second failure: what fails twice fails again,
+    and a hanging step must not hold up the others.
+    """
+    finished: set[tuple[str, str]] = set()
+    good: dict[str, int] = {}
+    bad: dict[str, int] = {}
+    for record in records:
+        finished.add((record.cell.key, str(record.process)))
+        counts = good if record.status == "ok" else bad
+        counts[record.cell.key] = counts.get(record.cell.key, 0) + 1
+    given_up = {key for key, count in bad.items() if count >= 2 or not good.get(key)}
+    return [job for job in jobs if job.cell.key not in given_up and (job.cell.key, str(job.process)) not in finished]
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What planning needs to know of the machine.
+
+    Attributes:
+        usable_cores: cores this process may use.
+        native_bf16: whether the CPU multiplies bf16 in hardware.
+        devices: names of the devices the framework sees.
+    """
+
+    usable_cores: int
+    native_bf16: bool
+    devices: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Cells asked for, before the tunings are spread out.
+
+    Attributes:
+        target: workload or file.
+        framework: name of the framework.
+        device: one of the host's devices.
+        mode: ``train`` or ``inference``.
+        batch: samples a step.
+        precision: of the ``default`` cell.
+    """
+
+    target: Target
+    framework: str
+    device: str
+    mode: str
+    batch: int
+    precision: str = "fp32"
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.batch <= MAX_BATCH:
+            raise BadValue(f"batch is {self.batch}", f"give a whole number from 1 to {MAX_BATCH}")
+        for what, value, known in (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS)):
+            if value not in known:
+                raise UnknownName(what, value, known)
+
+
+def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
+    """The cells of a request: ``default``, and on a CPU ``tuned-basic`` too.
+
+    ``tuned-basic`` is one fixed choice, not a search: all usable cores, channels-last, and bf16 autocast only where
+    the CPU multiplies bf16 natively.
+
+    Raises:
+        UnknownName: the device is not one of the host's.
+    """
+    if request.device not in host.devices and f"{request.device}:0" not in host.devices:
+        raise UnknownName("device", request.device, host.devices)
+    settings = {"default": Setting(precision=request.precision)}
+    if request.device == "cpu" and request.framework != "null":
+        native = request.precision == "fp32" and host.native_bf16
+        precision = "bf16" if native else request.precision
+        settings["tuned-basic"] = Setting(precision, host.usable_cores, channels_last=True)
+    return [_planned(request, tuning, setting, data) for tuning, setting in settings.items()]
+
+
+def _planned(request: Request, tuning: str, setting: Setting, data: str) -> PlannedCell:
+    target = request.target
+    extra = (("code", target.digest),) if target.digest else ()
+    cell = Cell(
+        workload=target.name,
+        device=request.device,
+        framework=request.framework,
+        mode=request.mode,
+        batch=request.batch,
+        precision=setting.precision,
+        tuning=tuning,
+        execution="eager",
+        data="own" if target.path else parse_source(data)[0],
+        extra=extra,
+    )
+    return PlannedCell(cell, target, setting)

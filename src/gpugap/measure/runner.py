@@ -1,0 +1,165 @@
+"""The parent: starts one child a job and sleeps on its pipe until it is done, dead or late."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+from gpugap.core.errors import Unsupported
+from gpugap.core.record import Record
+from gpugap.core.units import duration
+from gpugap.core.version import __version__
+from gpugap.measure.job import Job
+
+OnPhase = Callable[[str], None]
+
+
+def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda _: None) -> Record:
+    """Runs one job in a fresh process and returns its record, whatever happened in it.
+
+    Args:
+        job: what to run.
+        environment: the machine; load and library versions of this process are added.
+        on_phase: called with the name of each phase the child enters.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C; the child is ended first.
+    """
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    around = dict(environment) | {"load_average": list(os.getloadavg())}
+    with tempfile.TemporaryFile() as output:
+        done, failure = _converse(job, output, on_phase)
+    if done is None:
+        done = {"status": failure[0], "error": failure[1], "step_time_s": []}
+    versions = done.get("versions", {})
+    return Record(
+        cell=job.cell,
+        session=job.session,
+        process=job.process,
+        block=job.block,
+        step_time_s=tuple(done["step_time_s"]),
+        status=done["status"],
+        warmup_steps=done.get("warmup_steps", 0),
+        window_steps=done.get("window_steps", 1),
+        phases=done.get("phases", {}),
+        memory=done.get("memory", {}),
+        energy=done.get("energy", {}),
+        settings=done.get("settings", {}) | {"seed": job.seed},
+        environment=around | {"versions": versions},
+        error=done["error"],
+        started_at=started_at,
+        gpugap=__version__,
+    )
+
+
+Failure = tuple[str, dict[str, str]]
+
+
+def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str, Any] | None, Failure]:
+    """The child's report, or None and how it failed."""
+    read_end, write_end = os.pipe()
+    command = [sys.executable, "-m", "gpugap.measure.worker", str(write_end)]
+    child = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=output,
+        stderr=output,
+        pass_fds=(write_end,),
+        start_new_session=True,
+    )
+    os.close(write_end)
+    phase = "start"
+    deadline = time.monotonic() + job.timeout_s
+    try:
+        with os.fdopen(read_end, "rb", buffering=0) as pipe:
+            _prefer_for_oom(child.pid)
+            assert child.stdin is not None
+            with contextlib.suppress(BrokenPipeError):  # it died at once: the pipe's end says so below
+                child.stdin.write(job.to_json().encode() + b"\n")
+                child.stdin.flush()
+            for message in _messages(pipe, deadline):
+                if "done" in message:
+                    return message["done"], ("ok", {})
+                phase = message["phase"]
+                on_phase(phase)
+        if time.monotonic() >= deadline:
+            return None, _timeout(job, phase)
+        return None, _death(child.wait(), phase, output)
+    finally:
+        _end(child)
+
+
+def _messages(pipe: IO[bytes], deadline: float) -> Any:
+    """The child's messages until it closes the pipe or the deadline passes; asleep in between."""
+    pending = b""
+    while True:
+        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
+        chunk = pipe.read(1 << 20) if ready else b""
+        if not chunk:
+            return
+        *lines, pending = (pending + chunk).split(b"\n")
+        yield from map(json.loads, lines)
+
+
+def _prefer_for_oom(pid: int) -> None:
+    """If memory runs out, the kernel shall end the measured process and nothing else (Linux)."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as stream:
+        stream.write("1000")
+
+
+def _end(child: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(OSError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    if child.stdin is not None:
+        with contextlib.suppress(OSError):
+            child.stdin.close()
+
+
+def _timeout(job: Job, phase: str) -> Failure:
+    message = f"no end after {duration(job.timeout_s)}, in phase {phase!r}; the process was stopped"
+    return "timeout", {"code": "timeout", "message": message, "remedy": "raise --timeout or use a smaller --batch"}
+
+
+def _death(returncode: int, phase: str, output: IO[bytes]) -> Failure:
+    if returncode == -signal.SIGKILL:
+        message = f"the process was killed in phase {phase!r}, most likely for lack of memory"
+        return "out-of-memory", {"code": "out-of-memory", "message": message, "remedy": "use a smaller --batch"}
+    reason = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit status {returncode}"
+    output.seek(0)
+    lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
+    message = f"the process died with {reason} in phase {phase!r}: {lines[-1][:200] if lines else 'no output'}"
+    return "killed", {"code": "process-died", "message": message, "remedy": "run the step by hand to see why"}
+
+
+def probe(framework: str) -> dict[str, Any]:
+    """Versions and devices of a framework, asked in a child process so that this one stays light.
+
+    Returns:
+        ``versions`` (name to version) and ``devices`` (fields of `gpugap.core.setting.Device`).
+
+    Raises:
+        Unsupported: the framework does not start.
+    """
+    command = [sys.executable, "-m", "gpugap.measure.probe", framework]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    except subprocess.TimeoutExpired as error:
+        raise Unsupported(
+            f"{framework} did not start within 5 minutes", "try it by hand: python -c 'import ...'"
+        ) from error
+    if answer.returncode:
+        lines = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
+        raise Unsupported(f"{framework} does not start: {lines[-1][:300]}", "reinstall it")
+    found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
+    return found

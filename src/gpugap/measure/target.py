@@ -1,0 +1,124 @@
+"""What is measured: a built-in workload, or the user's ``FILE.py:make_step``."""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gpugap.core.cell import Cell
+from gpugap.core.errors import BadStepFile
+from gpugap.core.step import Step
+from gpugap.frameworks import DISTRIBUTIONS
+from gpugap.workloads import workload
+
+_EXAMPLE = "define make_step(batch_size, device) in it and name it as FILE.py:make_step"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Something that can be measured.
+
+    Attributes:
+        name: for the cell: ``conv6@32``, ``train.py:make_step``.
+        path: the user's file; None for a built-in workload.
+        function: the factory in it; empty for a built-in workload.
+        framework: the framework it is written for; None when any will do.
+        digest: short digest of the file, so that edited code is another cell; empty for a built-in workload.
+    """
+
+    name: str
+    path: Path | None = None
+    function: str = ""
+    framework: str | None = None
+    digest: str = ""
+
+
+def parse_target(text: str) -> Target:
+    """The target of a command-line argument; the user's file is read, not run.
+
+    Raises:
+        UnknownName: no such workload.
+        BadStepFile: no such file or function, or not Python.
+    """
+    file, colon, function = text.rpartition(":")
+    if not colon:
+        file, function = text, "make_step"
+    if not file.endswith(".py"):
+        return Target(workload(text).name)
+    path = Path(file).expanduser().resolve()
+    try:
+        source = path.read_text(encoding="utf-8")
+        tree = ast.parse(source, str(path))
+    except OSError as error:
+        raise BadStepFile(f"cannot read {file}: {error.strerror}", "check the path") from error
+    except (SyntaxError, UnicodeDecodeError, ValueError) as error:
+        line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
+        raise BadStepFile(
+            f"{file}{line} is not valid Python: {getattr(error, 'msg', error)}", "correct the file"
+        ) from error
+    if function not in _names(tree):
+        raise BadStepFile(f"{file} defines no {function}", _EXAMPLE)
+    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
+    return Target(f"{path.name}:{function}", path, function, _framework(tree), digest)
+
+
+def _names(tree: ast.Module) -> set[str]:
+    """Names bound at the top level of a module."""
+    found: set[str] = set()
+    for node in tree.body:
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            found.add(node.name)
+        elif isinstance(node, ast.Assign):
+            found |= {target.id for target in node.targets if isinstance(target, ast.Name)}
+        elif isinstance(node, ast.Import | ast.ImportFrom):
+            found |= {alias.asname or alias.name.split(".")[0] for alias in node.names}
+    return found
+
+
+def _framework(tree: ast.Module) -> str:
+    """The framework a module imports anywhere; ``null`` (plain Python) without one."""
+    modules: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules.add(node.module.split(".")[0])
+    return next((name for name in DISTRIBUTIONS if name in modules), "null")
+
+
+def load_step(target: Target, cell: Cell) -> Step:
+    """Runs the user's file and its factory in this process.
+
+    Raises:
+        BadStepFile: the factory returns something that is no step, or a step of another mode.
+    """
+    assert target.path is not None
+    sys.path.insert(0, str(target.path.parent))
+    spec = importlib.util.spec_from_file_location(target.path.stem, target.path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[target.path.stem] = module
+    spec.loader.exec_module(module)
+    made = getattr(module, target.function)(cell.batch, cell.device)
+    return as_step(made, cell.mode, target.name)
+
+
+def as_step(made: Step | Callable[[], Any], mode: str, name: str) -> Step:
+    """A step as it is, or a bare callable as a step.
+
+    Raises:
+        BadStepFile: neither, or a step of another mode than asked for.
+    """
+    if isinstance(made, Step):
+        if made.mode != mode:
+            raise BadStepFile(f"{name} returned a Step for {made.mode}, asked for {mode}", f"use --mode {made.mode}")
+        return made
+    if callable(made):
+        return Step(models=(), run=lambda _: made(), mode=mode)
+    raise BadStepFile(f"{name} returned {type(made).__name__}, not a Step or a callable", "return gpugap.Step(...)")

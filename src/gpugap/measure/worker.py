@@ -1,0 +1,166 @@
+"""The child: builds a step in a fresh process, runs it, and reports through a pipe.
+
+Run as ``python -m gpugap.measure.worker FD`` with a job on standard input. It says where it is when a phase begins and
+is silent while it times steps. When the parent dies, standard input ends and so does the child.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from typing import Any
+
+from gpugap.core.errors import GpugapError, OutOfMemory, Unsupported
+from gpugap.core.record import Status
+from gpugap.core.units import gibibytes
+from gpugap.frameworks import load
+from gpugap.frameworks.protocol import Framework
+from gpugap.measure.job import Job
+from gpugap.measure.loop import run_window
+from gpugap.measure.target import load_step
+from gpugap.sensors import meter_for
+from gpugap.sensors.energy import EnergyWindow
+from gpugap.sensors.environment import available_memory_bytes
+from gpugap.workloads import workload
+from gpugap.workloads.data import load_batch
+
+_SMALLER = "use a smaller --batch"
+
+
+class Report:
+    """What the child knows so far; sent to the parent piece by piece, so that a crash loses little.
+
+    Args:
+        send: writes one message to the parent.
+    """
+
+    def __init__(self, send: Callable[[dict[str, Any]], None]) -> None:
+        self._send = send
+        self.content: dict[str, Any] = {"step_time_s": [], "warmup_steps": 0, "phases": {}}
+
+    def enter(self, phase: str) -> None:
+        """Tells the parent that a phase begins."""
+        self._send({"phase": phase})
+
+    def finish(self, status: Status, error: dict[str, str] | None = None) -> None:
+        """Sends everything."""
+        self._send({"done": self.content | {"status": status, "error": error}})
+
+
+def measure(job: Job, framework: Framework, report: Report) -> Status:
+    """Runs one job in this process and fills the report; returns its status."""
+    content, phases = report.content, report.content["phases"]
+    framework.apply(job.cell, job.setting, job.seed)
+    report.enter("build")
+    begin = time.perf_counter()
+    step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
+    body = framework.body(step, job.cell, job.setting)
+    phases["build_s"] = time.perf_counter() - begin
+    content["settings"] = dict(framework.settings(job.cell, job.setting))
+    content["versions"] = dict(framework.versions())
+
+    clock = framework.clock(job.cell.device)
+    content["window_steps"] = clock.window_steps
+    report.enter("first step")
+    first, result = run_window(body, clock, 1)
+    phases["first_step_s"] = first[0]
+    if not framework.is_finite(result):
+        return "not-finite"
+    report.enter("steps")
+    energy = EnergyWindow(meter_for(job.cell.device))
+    if job.warmup_steps:
+        content["step_time_s"], result = run_window(body, clock, job.warmup_steps)
+        content["warmup_steps"] = len(content["step_time_s"])
+    energy.begin()
+    steady, result = run_window(body, clock, job.steps)
+    content["energy"] = energy.end() | {"steps": job.steps}
+    content["step_time_s"] = content["step_time_s"] + steady
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _built_in(job: Job, framework: Framework) -> Any:
+    spec = workload(job.cell.workload)
+    channels, height, width = spec.input_shape
+    needed = 4 * job.cell.batch * channels * height * width
+    if needed > available_memory_bytes():
+        message = f"a batch of {job.cell.batch} images takes {gibibytes(needed)}, more than this machine has free"
+        raise OutOfMemory(message, _SMALLER)
+    return framework.build(spec, job.cell, load_batch(job.data, spec, job.cell.batch, job.seed))
+
+
+def _peak_rss_bytes() -> int:
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _limit_memory(device: str) -> None:
+    """Lets an allocation beyond free memory fail here instead of calling the kernel's OOM killer (CPU cells, Linux)."""
+    if device == "cpu" and sys.platform == "linux":
+        resource.setrlimit(resource.RLIMIT_DATA, (available_memory_bytes(), resource.RLIM_INFINITY))
+
+
+def _explain(error: BaseException, framework: Framework | None, job: Job) -> tuple[Status, dict[str, str]]:
+    if isinstance(error, MemoryError) or (framework is not None and framework.is_out_of_memory(error)):
+        error = OutOfMemory(f"batch {job.cell.batch} does not fit in memory: {error or 'MemoryError'}", _SMALLER)
+    if isinstance(error, GpugapError):
+        status: Status = "failed"
+        if isinstance(error, OutOfMemory):
+            status = "out-of-memory"
+        elif isinstance(error, Unsupported):
+            status = "unsupported"
+        return status, {"code": error.code, "message": error.message, "remedy": error.remedy}
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    text = " ".join(str(error).split()) or "no message"
+    message = f"the step raised {type(error).__name__} at {where}: {text[:300]}"
+    return "failed", {"code": "step-raised", "message": message, "remedy": "run the step by hand to see the traceback"}
+
+
+def _end_with_parent() -> None:
+    """Ends this process when standard input closes; asleep until then."""
+
+    def watch() -> None:
+        sys.stdin.read()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def main() -> None:
+    """Entry point of the child process."""
+    pipe = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
+
+    def send(message: dict[str, Any]) -> None:
+        pipe.write(json.dumps(message) + "\n")
+        pipe.flush()
+
+    job = Job.from_json(sys.stdin.readline())
+    _end_with_parent()
+    report, framework = Report(send), None
+    try:
+        report.enter("import")
+        begin = time.perf_counter()
+        framework = load(job.cell.framework)
+        report.content["phases"]["import_s"] = time.perf_counter() - begin
+        _limit_memory(job.cell.device)
+        status = measure(job, framework, report)
+        error = None
+        if status == "not-finite":
+            remedy = "lower the learning rate, check the inputs, or use --precision fp32"
+            error = {"code": "not-finite", "message": "the step returned NaN or infinity", "remedy": remedy}
+        report.finish(status, error)
+    except BaseException as error:  # noqa: BLE001 - whatever the user's step raises becomes a record
+        report.finish(*_explain(error, framework, job))
+    pipe.close()
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

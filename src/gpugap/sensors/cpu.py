@@ -1,0 +1,157 @@
+"""The CPU: model, instruction sets, native bf16, and how many cores this process may really use."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+INSTRUCTION_SETS = (
+    "sse4_2",
+    "avx",
+    "avx2",
+    "fma",
+    "avx512f",
+    "avx512_vnni",
+    "avx512_bf16",
+    "amx_bf16",
+    "amx_tile",
+    "asimd",
+    "sve",
+    "bf16",
+)
+_NATIVE_BF16 = {"avx512_bf16", "amx_bf16", "bf16"}
+
+
+@dataclass(frozen=True, slots=True)
+class Cpu:
+    """The host processor.
+
+    Attributes:
+        model: its own name.
+        logical_cores: as the kernel counts.
+        physical_cores: without hyper-threads; None when unknown.
+        usable_cores: what affinity and cgroup limits leave to this process, at least 1.
+        cgroup_limit_cores: CPU quota of the container in cores; None without one.
+        instruction_sets: those that matter to deep learning.
+        governor: frequency governor; None when the kernel does not say.
+        turbo: whether boost clocks are on; None when the kernel does not say.
+        numa_nodes: memory nodes; None when the kernel does not say.
+    """
+
+    model: str
+    logical_cores: int
+    physical_cores: int | None
+    usable_cores: int
+    cgroup_limit_cores: float | None
+    instruction_sets: tuple[str, ...]
+    governor: str | None
+    turbo: bool | None
+    numa_nodes: int | None
+
+    @property
+    def native_bf16(self) -> bool:
+        """Whether bf16 multiplies in hardware; elsewhere it is emulated and slower than fp32."""
+        return bool(_NATIVE_BF16 & set(self.instruction_sets))
+
+    @property
+    def smt(self) -> bool | None:
+        """Whether cores run several hardware threads; None when unknown."""
+        return None if self.physical_cores is None else self.logical_cores > self.physical_cores
+
+
+def describe(root: Path = Path("/")) -> Cpu:
+    """This machine's CPU.
+
+    Args:
+        root: where ``proc`` and ``sys`` are; tests give a made-up tree.
+    """
+    info = _read(root / "proc/cpuinfo") or ""
+    limit = cgroup_limit(root)
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    logical = os.cpu_count() or 1
+    usable = max(1, min(allowed, int(limit) if limit is not None else allowed))
+    devices = root / "sys/devices/system"
+    nodes = list((devices / "node").glob("node[0-9]*")) if (devices / "node").is_dir() else []
+    return Cpu(
+        model=_field(info, "model name") or _sysctl("machdep.cpu.brand_string") or platform.machine(),
+        logical_cores=logical,
+        physical_cores=psutil.cpu_count(logical=False),
+        usable_cores=usable,
+        cgroup_limit_cores=limit,
+        instruction_sets=_instruction_sets(info),
+        governor=_read(devices / "cpu/cpu0/cpufreq/scaling_governor"),
+        turbo=_turbo(devices),
+        numa_nodes=len(nodes) or None,
+    )
+
+
+def cgroup_limit(root: Path = Path("/")) -> float | None:
+    """The tightest CPU quota of this process's cgroups (v2 or v1) in cores; None without one."""
+    limits = [_quota_v2(folder) for folder in _cgroup_folders(root)]
+    limits.append(_quota_v1(root / "sys/fs/cgroup/cpu"))
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _cgroup_folders(root: Path) -> list[Path]:
+    """The folder of this process's v2 cgroup and all above it."""
+    top = root / "sys/fs/cgroup"
+    lines = (_read(root / "proc/self/cgroup") or "").splitlines()
+    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
+    folder, folders = top / own.strip("/"), [top]
+    while folder != top and top in folder.parents:
+        folders.append(folder)
+        folder = folder.parent
+    return folders
+
+
+def _quota_v2(folder: Path) -> float | None:
+    quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
+    return None if quota == "max" else int(quota) / int(period or 100_000)
+
+
+def _quota_v1(folder: Path) -> float | None:
+    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
+    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
+
+
+def _instruction_sets(info: str) -> tuple[str, ...]:
+    flags = set((_field(info, "flags") or _field(info, "Features") or "").split())
+    if sys.platform == "darwin" and _sysctl("hw.optional.arm.FEAT_BF16") == "1":
+        flags.add("bf16")
+    return tuple(name for name in INSTRUCTION_SETS if name in flags)
+
+
+def _turbo(devices: Path) -> bool | None:
+    off = _read(devices / "cpu/intel_pstate/no_turbo")
+    on = _read(devices / "cpu/cpufreq/boost")
+    if off is not None:
+        return off == "0"
+    return None if on is None else on == "1"
+
+
+def _field(info: str, name: str) -> str | None:
+    for line in info.splitlines():
+        key, _, value = line.partition(":")
+        if key.strip() == name:
+            return value.strip()
+    return None
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _sysctl(name: str) -> str | None:
+    if sys.platform != "darwin":
+        return None
+    answer = subprocess.run(["sysctl", "-n", name], capture_output=True, text=True, check=False)
+    return answer.stdout.strip() or None

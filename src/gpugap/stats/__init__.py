@@ -1,0 +1,1 @@
+"""The mathematics of samples and comparisons; knows nothing of records, frameworks or files."""

@@ -1,0 +1,1 @@
+"""Persistence and exchange of records: a database, and JSON Lines."""

@@ -1,0 +1,185 @@
+"""Records as JSON Lines, one line a process: ``gpugap.record/1`` of `docs/schemas/record.schema.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Annotated, Any, Literal, TextIO
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+
+from gpugap.core.cell import MODES, Cell
+from gpugap.core.errors import BadRecordFile
+from gpugap.core.record import SCHEMA, Record, Status
+
+MAX_STEP_TIME_S = 1e7
+"""A step of more than 115 days is a mistake in the unit."""
+
+_REMEDY = "docs/records.md shows the format; its first seven fields are enough"
+
+
+def _plain_text(text: str) -> str:
+    if not text.strip() or any(ord(character) < 32 for character in text):
+        raise ValueError("empty text or control characters")
+    return text
+
+
+Name = Annotated[StrictStr, Field(min_length=1, max_length=300), AfterValidator(_plain_text)]
+StepTime = Annotated[StrictFloat | StrictInt, Field(gt=0, le=MAX_STEP_TIME_S, allow_inf_nan=False)]
+
+
+class _CellLine(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    workload: Name
+    device: Name
+    framework: Name
+    mode: Literal["train", "inference"]
+    batch: Annotated[StrictInt, Field(ge=1)]
+    precision: Name
+    tuning: Name | None = None
+    execution: Name | None = None
+    data: Name | None = None
+
+
+class _RecordLine(BaseModel):
+    model_config = ConfigDict(extra="allow")
+    cell: _CellLine
+    session: Name
+    process: StrictInt | Name
+    block: StrictInt | Name | None = None
+    step_time_s: list[StepTime]
+    status: Status
+    warmup_steps: Annotated[StrictInt, Field(ge=0)] = 0
+    window_steps: Annotated[StrictInt, Field(ge=1)] = 1
+    phases: dict[str, float | None] = {}
+    memory: dict[str, Any] = {}
+    energy: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
+    environment: dict[str, Any] | None = None
+    error: dict[str, str] | None = None
+    started_at: str | None = None
+    gpugap: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecordFile:
+    """What a file held.
+
+    Attributes:
+        records: in the order of the lines.
+        warnings: what was missing or left out, one line each.
+    """
+
+    records: tuple[Record, ...]
+    warnings: tuple[str, ...]
+
+
+def to_line(record: Record) -> str:
+    """The record as one JSON line, without the newline."""
+    known = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("cell", "extra", "step_time_s")}
+    head = {"schema": SCHEMA, "cell": record.cell.to_dict()}
+    order = ("session", "process", "block")
+    body = {name: known.pop(name) for name in order} | {
+        "step_time_s": record.step_time_s,
+        "status": known.pop("status"),
+    }
+    optional = {name: value for name, value in known.items() if value not in (None, {})}
+    return json.dumps({**head, **body, **optional, **record.extra}, allow_nan=False, default=dict)
+
+
+def from_line(line: str) -> Record:
+    """The record of one JSON line.
+
+    Raises:
+        BadRecordFile: not JSON, another schema, or a field that is missing or out of range.
+    """
+    try:
+        content = json.loads(line)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise BadRecordFile(f"not JSON ({error})", _REMEDY) from error
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise BadRecordFile(f'"schema" is {str(schema)[:60]!r}, not {SCHEMA!r}', _REMEDY)
+    try:
+        parsed = _RecordLine.model_validate({k: v for k, v in content.items() if k != "schema"})
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BadRecordFile(f"{where}: {first['msg']} (found {str(first['input'])[:40]!r})", _REMEDY) from error
+    return _to_record(parsed)
+
+
+def _to_record(parsed: _RecordLine) -> Record:
+    cell = Cell.from_dict({k: v for k, v in parsed.cell.model_dump().items() if v is not None})
+    if parsed.status == "ok" and len(parsed.step_time_s) <= parsed.warmup_steps:
+        raise BadRecordFile("step_time_s: an ok record needs at least one step after warm-up", _REMEDY)
+    if any(isinstance(value, float) and not math.isfinite(value) for value in parsed.cell.model_dump().values()):
+        raise BadRecordFile("cell: NaN or infinity", _REMEDY)
+    values = {f.name: getattr(parsed, f.name) for f in fields(Record) if f.name not in ("cell", "step_time_s", "extra")}
+    values["step_time_s"] = tuple(float(time) for time in parsed.step_time_s)
+    return Record(cell=cell, extra=parsed.model_extra or {}, **values)
+
+
+def read_lines(lines: Iterable[str], name: str) -> RecordFile:
+    """Records of a text in JSON Lines.
+
+    A last line that breaks off (the writer was killed) is left out with a warning; any other malformed line is an
+    error that names it.
+
+    Args:
+        lines: with their newlines.
+        name: of the source, for messages.
+
+    Raises:
+        BadRecordFile: a malformed line, or no record at all.
+    """
+    records: list[Record] = []
+    warnings: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        try:
+            records.append(from_line(line))
+        except BadRecordFile as error:
+            if records and not line.endswith("\n") and error.message.startswith("not JSON"):
+                warnings.append(f"{name}: line {number} is cut off and was left out")
+                break
+            raise BadRecordFile(f"{name}, line {number}: {error.message}", error.remedy) from error
+    if not records:
+        raise BadRecordFile(f"{name} holds no records", _REMEDY)
+    bare = sum(record.environment is None for record in records)
+    if bare:
+        warnings.append(f"{name}: {bare} of {len(records)} records do not describe their machine")
+    return RecordFile(tuple(records), tuple(warnings))
+
+
+def read_file(path: Path) -> RecordFile:
+    """Records of a file.
+
+    Raises:
+        BadRecordFile: missing, unreadable, not UTF-8 text, or as `read_lines`.
+    """
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return read_lines(stream, str(path))
+    except UnicodeDecodeError as error:
+        raise BadRecordFile(f"{path} is not UTF-8 text", _REMEDY) from error
+    except OSError as error:
+        raise BadRecordFile(f"cannot read {path}: {error.strerror}", "check the path and its permissions") from error
+
+
+def write_lines(records: Iterable[Record], stream: TextIO) -> int:
+    """Writes records as JSON Lines; returns how many."""
+    count = 0
+    for count, record in enumerate(records, start=1):  # noqa: B007 - the count is the result
+        stream.write(to_line(record) + "\n")
+    stream.flush()
+    return count
+
+
+def cell_labels(records: Iterable[Record]) -> Iterator[str]:
+    """The distinct cell labels, in order of appearance."""
+    yield from dict.fromkeys(record.cell.label for record in records)

@@ -1,0 +1,1 @@
+"""The main job: which cells to run, running them resumably, and gathering what they say."""

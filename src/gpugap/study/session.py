@@ -1,0 +1,202 @@
+"""Running a plan to its end: resumable, interruptible, committed process by process."""
+
+from __future__ import annotations
+
+import fcntl
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+from gpugap.core.errors import StoreWriteFailed
+from gpugap.core.record import Record
+from gpugap.measure.job import Job
+from gpugap.measure.plan import Plan, remaining
+from gpugap.measure.runner import run_job
+from gpugap.measure.turns import my_turn
+from gpugap.store.database import Session, Store
+from gpugap.store.location import lock_folder
+from gpugap.study.rescue import rescue
+
+
+class Progress(Protocol):
+    """Who watches a session; called only between processes and at the start of their phases."""
+
+    def begin(self, session: Session, done: int, total: int) -> None:
+        """A session starts or goes on with `done` of `total` processes finished."""
+
+    def waiting(self) -> None:
+        """Another gpugap is measuring; this one waits for its turn."""
+
+    def running(self, job: Job, left_s: float | None) -> None:
+        """A process starts; `left_s` is the time left of the session, None while unknown."""
+
+    def phase(self, name: str) -> None:
+        """The process enters a phase."""
+
+    def finished(self, record: Record) -> None:
+        """A process ended and its record is stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a session has come to.
+
+    Attributes:
+        session: the session.
+        records: all its records, earlier runs included.
+        measured: how many of them this run added.
+        complete: nothing is left to run.
+        interrupted: Ctrl-C ended it.
+    """
+
+    session: Session
+    records: tuple[Record, ...]
+    measured: int
+    complete: bool
+    interrupted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """How a plan is to be run.
+
+    Attributes:
+        command: what resumes it, for people.
+        budget_s: no process is started that is not expected to end within this time; None for no bound.
+        fresh: measure again although an equal plan was measured before.
+    """
+
+    command: str
+    budget_s: float | None = None
+    fresh: bool = False
+
+
+def run_session(plan: Plan, environment: dict[str, Any], store: Store, wish: Wish, progress: Progress) -> Outcome:
+    """Runs what is left of a plan.
+
+    Args:
+        plan: the cells and how often.
+        environment: the machine.
+        store: every process's record is committed there as it ends.
+        wish: budget, and whether to start afresh.
+        progress: who watches.
+
+    Raises:
+        StoreWriteFailed: the store cannot be written; the records of this run are in the rescue file it names.
+    """
+    with _session(plan, store, wish) as session:
+        known = store.records([session.session])
+        jobs = plan.jobs(session.session)
+        progress.begin(session, len(jobs) - len(remaining(jobs, known)), len(jobs))
+        run = _Run(jobs, known, store, wish.budget_s)
+        interrupted = False
+        try:
+            run.go(environment, progress)
+        except KeyboardInterrupt:
+            interrupted = True
+        records = tuple(known + run.added)
+        complete = not remaining(jobs, records)
+        return Outcome(session, records, len(run.added), complete, interrupted)
+
+
+class _Run:
+    """One run over the remaining jobs; keeps its records until the store has them."""
+
+    def __init__(self, jobs: list[Job], known: list[Record], store: Store, budget_s: float | None) -> None:
+        self.added: list[Record] = []
+        self._jobs, self._known, self._store = jobs, known, store
+        self._budget_s = budget_s
+        self._begin = time.monotonic()
+        self._costs_s: dict[str, list[float]] = {}
+
+    def go(self, environment: dict[str, Any], progress: Progress) -> None:
+        """Runs jobs until none is left or the budget is spent."""
+        skipped: set[str] = set()
+        while True:
+            left = remaining(self._jobs, [*self._known, *self.added])
+            job = next((job for job in left if job.cell.key not in skipped), None)
+            if job is None:
+                return
+            if not self._affordable(job):
+                skipped.add(job.cell.key)
+                continue
+            progress.running(job, self._left_s(left))
+            with my_turn(progress.waiting):
+                begin = time.monotonic()
+                record = run_job(job, environment, progress.phase)
+                self._costs_s.setdefault(job.cell.key, []).append(time.monotonic() - begin)
+            self._keep(record)
+            progress.finished(record)
+
+    def _keep(self, record: Record) -> None:
+        self.added.append(record)
+        try:
+            self._store.add(record)
+        except StoreWriteFailed as error:
+            path = rescue([*self._known, *self.added])
+            remedy = (
+                f"this session's records are safe in {path}: gpugap records import {path}" if path else error.remedy
+            )
+            raise StoreWriteFailed(error.message, remedy) from error
+
+    def _expected_s(self, job: Job) -> float | None:
+        costs = self._costs_s.get(job.cell.key) or [cost for costs in self._costs_s.values() for cost in costs]
+        return sum(costs) / len(costs) if costs else None
+
+    def _affordable(self, job: Job) -> bool:
+        spent = time.monotonic() - self._begin
+        return self._budget_s is None or spent + (self._expected_s(job) or 0.0) <= self._budget_s
+
+    def _left_s(self, left: list[Job]) -> float | None:
+        costs = [self._expected_s(job) for job in left]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
+
+
+@contextmanager
+def _session(plan: Plan, store: Store, wish: Wish) -> Iterator[Session]:
+    """The newest session of this plan, or a new one; held by a lock that ends with this process.
+
+    A session that another live process works on is left alone.
+    """
+    found = [] if wish.fresh else store.sessions(plan.digest)
+    for session in found:
+        with _held(session.session) as mine:
+            if mine:
+                yield session
+                return
+    session = Session(
+        session=uuid.uuid4().hex[:16],
+        plan=plan.digest,
+        command=wish.command,
+        processes=len(plan.cells) * plan.effort.processes,
+        started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
+    )
+    with _held(session.session):
+        store.add_session(session)
+        yield session
+
+
+@contextmanager
+def _held(session: str) -> Iterator[bool]:
+    path = lock_path(session)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+            return
+        yield True
+    path.unlink(missing_ok=True)
+
+
+def lock_path(session: str) -> Path:
+    """The lock file of a session."""
+    folder = lock_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder / f"{session}.lock"
