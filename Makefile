@@ -1,0 +1,49 @@
+# gpugap: `make study` measures this machine, `make test` runs the suite. Everything lives in .venv.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt
+
+.PHONY: help study test test-core check bench docs clean
+
+help:
+	@echo "make study   measure this machine (about 10 minutes) and make a page to open"
+	@echo "make test    run the test suite"
+	@echo "make check   lint, types, floors, sizes, documentation"
+	@echo "make bench   overhead against a bare loop, start-up times"
+	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
+	@echo "make clean   remove .venv and everything built"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gpugap needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/study.done: $(SOURCES) | $(BIN)/python
+	$(PIP) --editable '.[torch,report,nvidia]'
+	@touch $@
+
+$(VENV)/test.done: $(SOURCES) | $(BIN)/python
+	$(PIP) --editable '.[torch,check]'
+	@touch $@
+
+study: $(VENV)/study.done
+	$(BIN)/gpugap study --preset quick
+
+test: $(VENV)/test.done
+	$(BIN)/python -m pytest
+
+check: $(VENV)/test.done
+	$(BIN)/ruff format --check src tests benchmarks docs
+	$(BIN)/ruff check src tests benchmarks docs
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/house
+
+bench: $(VENV)/test.done
+	$(BIN)/python benchmarks/overhead.py
+
+docs: $(VENV)/test.done
+	$(BIN)/python docs/build.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

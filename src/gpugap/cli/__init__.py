@@ -1,0 +1,1 @@
+"""One file a verb: reads the command line, prints, exits."""
