@@ -1,4 +1,4 @@
-"""gpugap: what does a GPU change for this piece of deep-learning work, and how do I close the gap?
+"""What does a GPU change for this piece of deep-learning work, and how do I close the gap.
 
 Names are loaded when they are first used, so ``import gpugap`` imports neither a framework nor a heavy library.
 """

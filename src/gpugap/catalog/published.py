@@ -40,9 +40,17 @@ def published_speedups() -> tuple[PublishedSpeedup, ...]:
 
 def _row(row: dict[str, str]) -> PublishedSpeedup:
     low, high = float(row["low"]), float(row["high"])
-    value = low if low == high else None
-    ends = (None, None) if low == high else (low, high)
-    speedup = Estimate(value, *ends, None, row["unit"], "published", row["source"], None)
+    single = low == high
+    speedup = Estimate(
+        value=low if single else None,
+        low=None if single else low,
+        high=None if single else high,
+        level=None,
+        unit=row["unit"],
+        kind="published",
+        method=row["source"],
+        n=None,
+    )
     return PublishedSpeedup(
         row["workload"], row["mode"], row["baseline"], row["device"], speedup, row["source"], row["date"]
     )

@@ -59,11 +59,15 @@ class Cell:
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
 
     @property
+    def words(self) -> tuple[str, ...]:
+        """The factors a table shows, in a fixed order."""
+        words = [self.workload, self.mode, f"b{self.batch}", self.framework, self.device, self.precision]
+        return (*words, *(word for word in (self.tuning, self.execution) if word and word != "eager"))
+
+    @property
     def label(self) -> str:
-        """Short text for tables: ``conv6@32/train/cpu/torch/b128/fp32/default``."""
-        parts = [self.workload, self.mode, self.device, self.framework, f"b{self.batch}", self.precision]
-        parts += [part for part in (self.tuning, self.execution) if part and part != "eager"]
-        return "/".join(parts)
+        """Short text for tables: ``conv6@32/train/b128/torch/cpu/fp32/default``."""
+        return "/".join(self.words)
 
     def matches(self, tokens: list[str]) -> bool:
         """Whether every token names one of this cell's factors (``cpu``, ``b128``, ``tuning=default``)."""

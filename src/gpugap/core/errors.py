@@ -17,7 +17,12 @@
     │   └── StoreWriteFailed       store-write-failed 2
     ├── Unsupported                unsupported        3
     ├── MeasurementError           measurement-failed 4
-    └── OutOfMemory                out-of-memory      1
+    │   ├── StepRaised             step-raised        4
+    │   ├── StepNotFinite          not-finite         4
+    │   ├── StepTimeout            timeout            4
+    │   └── ProcessDied            process-died       4
+    ├── OutOfMemory                out-of-memory      1
+    └── Interrupted                interrupted        130
 
 Exit codes: 0 success; 1 does not fit in memory; 2 usage, missing extra or unusable input; 3 unsupported here; 4 a
 measurement failed or is unstable; 130 interrupted by Ctrl-C (nothing finished is lost, the same command resumes).
@@ -28,8 +33,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from typing import ClassVar
-
-EXIT_INTERRUPTED = 130
 
 
 class GpugapError(Exception):
@@ -152,10 +155,34 @@ class Unsupported(GpugapError):
 
 
 class MeasurementError(GpugapError):
-    """A step raised, hung, returned NaN or died."""
+    """A step could not be measured."""
 
     code = "measurement-failed"
     exit_code = 4
+
+
+class StepRaised(MeasurementError):
+    """The step, or the file it stands in, raised an exception."""
+
+    code = "step-raised"
+
+
+class StepNotFinite(MeasurementError):
+    """The step returned NaN or infinity."""
+
+    code = "not-finite"
+
+
+class StepTimeout(MeasurementError):
+    """The process did not end in time."""
+
+    code = "timeout"
+
+
+class ProcessDied(MeasurementError):
+    """The process ended without a report."""
+
+    code = "process-died"
 
 
 class OutOfMemory(GpugapError):
@@ -163,3 +190,24 @@ class OutOfMemory(GpugapError):
 
     code = "out-of-memory"
     exit_code = 1
+
+
+class Interrupted(GpugapError):
+    """Ctrl-C; what is finished is stored, the remedy says how to go on."""
+
+    code = "interrupted"
+    exit_code = 130
+
+
+def error_of(code: str, message: str, remedy: str) -> GpugapError:
+    """The error a record tells of: an instance of the leaf with that code, or a `MeasurementError`."""
+    found: type[GpugapError] = MeasurementError
+    classes = [GpugapError]
+    while classes:
+        kind = classes.pop()
+        classes += kind.__subclasses__()
+        if kind.code == code:
+            found = kind
+    error = found.__new__(found)
+    GpugapError.__init__(error, message, remedy)
+    return error

@@ -8,6 +8,7 @@ from typing import Any, Literal
 Precision = Literal["fp32", "tf32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
 TUNINGS = ("default", "tuned-basic")
+DEVICE_KINDS = ("cpu", "cuda", "mps")
 
 
 @dataclass(frozen=True, slots=True)

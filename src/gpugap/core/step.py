@@ -64,4 +64,5 @@ class Step:
 class MakeStep(Protocol):
     """A user's factory: called once a process, and again for every other batch size."""
 
-    def __call__(self, batch_size: int, device: str) -> Step | Callable[[], Any]: ...
+    def __call__(self, batch_size: int, device: str) -> Step | Callable[[], Any]:
+        """A step on a batch of that many samples, on that device."""

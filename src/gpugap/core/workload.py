@@ -45,7 +45,7 @@ class Layer:
 
     @property
     def flops(self) -> int:
-        """Floating-point operations of one sample's forward pass, two a multiply-add; bias and batch norm not counted."""
+        """Operations of one sample's forward pass, two a multiply-add; bias and batch norm not counted."""
         if self.kind == "batchnorm":
             return 0
         return 2 * self.inputs * self.outputs * self.kernel**2 * self.size**2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class HostClock:
 
     def stop(self) -> list[float]:
         marks = self._marks_ns
-        return [(end - begin) / 1e9 for begin, end in zip(marks, marks[1:], strict=False)]
+        return [(end - begin) / 1e9 for begin, end in pairwise(marks)]
 
 
 class Framework(Protocol):

@@ -1,1 +1,1 @@
-"""A number from running: a fresh process a replicate, fenced windows, raw samples. Returns records, never writes them."""
+"""A number from running: a fresh process a replicate, fenced windows, raw samples; returns records, never writes."""

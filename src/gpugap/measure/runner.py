@@ -13,9 +13,10 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import IO, Any
 
-from gpugap.core.errors import Unsupported
+from gpugap.core.errors import OutOfMemory, ProcessDied, StepTimeout, Unsupported
 from gpugap.core.record import Record
 from gpugap.core.units import duration
 from gpugap.core.version import __version__
@@ -113,8 +114,8 @@ def _messages(pipe: IO[bytes], deadline: float) -> Any:
 
 def _prefer_for_oom(pid: int) -> None:
     """If memory runs out, the kernel shall end the measured process and nothing else (Linux)."""
-    with contextlib.suppress(OSError), open(f"/proc/{pid}/oom_score_adj", "w") as stream:
-        stream.write("1000")
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
@@ -128,18 +129,22 @@ def _end(child: subprocess.Popen[bytes]) -> None:
 
 def _timeout(job: Job, phase: str) -> Failure:
     message = f"no end after {duration(job.timeout_s)}, in phase {phase!r}; the process was stopped"
-    return "timeout", {"code": "timeout", "message": message, "remedy": "raise --timeout or use a smaller --batch"}
+    return "timeout", {
+        "code": StepTimeout.code,
+        "message": message,
+        "remedy": "raise --timeout or use a smaller --batch",
+    }
 
 
 def _death(returncode: int, phase: str, output: IO[bytes]) -> Failure:
     if returncode == -signal.SIGKILL:
         message = f"the process was killed in phase {phase!r}, most likely for lack of memory"
-        return "out-of-memory", {"code": "out-of-memory", "message": message, "remedy": "use a smaller --batch"}
+        return "out-of-memory", {"code": OutOfMemory.code, "message": message, "remedy": "use a smaller --batch"}
     reason = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit status {returncode}"
     output.seek(0)
     lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     message = f"the process died with {reason} in phase {phase!r}: {lines[-1][:200] if lines else 'no output'}"
-    return "killed", {"code": "process-died", "message": message, "remedy": "run the step by hand to see why"}
+    return "killed", {"code": ProcessDied.code, "message": message, "remedy": "run the step by hand to see why"}
 
 
 def probe(framework: str) -> dict[str, Any]:

@@ -14,9 +14,10 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from gpugap.core.errors import GpugapError, OutOfMemory, Unsupported
+from gpugap.core.errors import GpugapError, OutOfMemory, StepNotFinite, StepRaised, Unsupported
 from gpugap.core.record import Status
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
@@ -117,10 +118,14 @@ def _explain(error: BaseException, framework: Framework | None, job: Job) -> tup
             status = "unsupported"
         return status, {"code": error.code, "message": error.message, "remedy": error.remedy}
     frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    where = f"{Path(frame.filename).name}:{frame.lineno}"
     text = " ".join(str(error).split()) or "no message"
     message = f"the step raised {type(error).__name__} at {where}: {text[:300]}"
-    return "failed", {"code": "step-raised", "message": message, "remedy": "run the step by hand to see the traceback"}
+    return "failed", {
+        "code": StepRaised.code,
+        "message": message,
+        "remedy": "run the step by hand to see the traceback",
+    }
 
 
 def _end_with_parent() -> None:
@@ -154,7 +159,7 @@ def main() -> None:
         error = None
         if status == "not-finite":
             remedy = "lower the learning rate, check the inputs, or use --precision fp32"
-            error = {"code": "not-finite", "message": "the step returned NaN or infinity", "remedy": remedy}
+            error = {"code": StepNotFinite.code, "message": "the step returned NaN or infinity", "remedy": remedy}
         report.finish(status, error)
     except BaseException as error:  # noqa: BLE001 - whatever the user's step raises becomes a record
         report.finish(*_explain(error, framework, job))

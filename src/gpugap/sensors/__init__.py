@@ -1,4 +1,4 @@
-"""What the machine is and what it draws: CPU, memory, environment, energy. One file a vendor; a null sensor for none."""
+"""What the machine is and draws: CPU, memory, environment, energy; one file a vendor, a null sensor for none."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def capture() -> dict[str, Any]:
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "container": in_container(),
-        "allocator": os.environ.get("LD_PRELOAD") and "preloaded" or "system",
+        "allocator": "preloaded" if os.environ.get("LD_PRELOAD") else "system",
         "environment_variables": {name: os.environ[name] for name in _TELLING if name in os.environ},
         "git_commit": _git_commit(),
         "load_average": list(os.getloadavg()),

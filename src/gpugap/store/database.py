@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, delete, event, inspect, select
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
@@ -44,6 +44,29 @@ class Session:
     command: str
     processes: int
     started_at: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOverview:
+    """What the store holds of a session.
+
+    Attributes:
+        session: id.
+        started_at: of its first record, ISO 8601 UTC; None when no record says.
+        workloads: names, in order of appearance.
+        devices: names, in order of appearance.
+        records: how many.
+        failed: how many of them are not ``ok``.
+        command: what ran it; None for imported records.
+    """
+
+    session: str
+    started_at: str | None
+    workloads: tuple[str, ...]
+    devices: tuple[str, ...]
+    records: int
+    failed: int
+    command: str | None
 
 
 class Store:
@@ -78,22 +101,47 @@ class Store:
         Raises:
             StoreWriteFailed: read-only, full disk, lost connection.
         """
-        cell = record.cell.key
-        row = {
-            "session": record.session,
-            "cell": cell,
-            "cell_digest": _digest(cell),
-            "process": str(record.process),
-            "workload": record.cell.workload,
-            "device": record.cell.device,
-            "status": record.status,
-            "line": to_line(record),
-        }
+        row = _row(record)
         try:
             self._write(lambda connection: connection.execute(tables.records.insert().values(**row)))
         except IntegrityError:
             return False
         return True
+
+    def add_all(self, records: Iterable[Record]) -> int:
+        """Stores records in one transaction; returns how many were new.
+
+        Raises:
+            StoreWriteFailed: as `add`; nothing is stored then.
+        """
+        columns = (tables.records.c.session, tables.records.c.cell_digest, tables.records.c.process)
+        rows = {(row["session"], row["cell_digest"], row["process"]): row for row in map(_row, records)}
+
+        def insert(connection: Connection) -> int:
+            sessions = {row["session"] for row in rows.values()}
+            query = select(*columns).where(columns[0].in_(sessions))
+            known = {tuple(row) for row in connection.execute(query)}
+            new = [row for key, row in rows.items() if key not in known]
+            if new:
+                connection.execute(tables.records.insert(), new)
+            return len(new)
+
+        try:
+            return self._write(insert)
+        except IntegrityError:  # another process stored some of them in between
+            return self._write(insert)
+
+    def overview(self) -> list[SessionOverview]:
+        """One line a session, imported ones included, newest first."""
+        column = tables.records.c
+        query = select(column.session, column.workload, column.device, column.status, column.started_at)
+        rows = self._read(query.order_by(column.id), lambda row: tuple(None if x is None else str(x) for x in row))
+        commands = {session.session: session.command for session in self.sessions()}
+        groups: dict[str, list[tuple[str | None, ...]]] = {}
+        for row in rows:
+            groups.setdefault(str(row[0]), []).append(row)
+        found = [_overview(name, group, commands.get(name)) for name, group in groups.items()]
+        return sorted(found, key=lambda overview: overview.started_at or "", reverse=True)
 
     def add_session(self, session: Session) -> None:
         """Stores a session before its first record."""
@@ -105,7 +153,9 @@ class Store:
         query = select(tables.sessions).order_by(tables.sessions.c.started_at.desc())
         if plan is not None:
             query = query.where(tables.sessions.c.plan == plan)
-        return self._read(query, lambda row: Session(*row))
+        return self._read(
+            query, lambda row: Session(str(row[0]), str(row[1]), str(row[2]), int(str(row[3])), str(row[4]))
+        )
 
     def records(self, sessions: Sequence[str] | None = None) -> list[Record]:
         """Records in the order they were stored; of some sessions if given."""
@@ -147,7 +197,10 @@ class Store:
         return make_url(self.url).render_as_string(hide_password=True)
 
     def _open(self, create: bool) -> Engine:
-        path = sqlite_path(self.url)
+        try:
+            path = sqlite_path(self.url)
+        except (ArgumentError, ValueError) as error:  # not repeated in the message: it may hold a password
+            raise BadValue("the database URL cannot be parsed", "give a file path or an SQLAlchemy URL") from error
         if path is not None:
             _check_sqlite_file(path, create)
         try:
@@ -171,12 +224,16 @@ class Store:
             raise ForeignDatabase(f"{self._name} is another program's database", "choose another with --db")
         if not create:
             raise StoreUnavailable(f"no records yet in {self._name}", "run gpugap study or gpugap records import")
-        tables.metadata.create_all(engine)
         try:
             with engine.begin() as connection:
-                connection.execute(tables.meta.insert().values(version=tables.VERSION))
-        except IntegrityError:
-            return  # another process created it at the same moment
+                if path is not None:
+                    connection.exec_driver_sql("BEGIN IMMEDIATE")  # all tables or none, whoever else creates them now
+                tables.metadata.create_all(connection)
+                if connection.execute(select(tables.meta.c.version)).scalar() is None:
+                    connection.execute(tables.meta.insert().values(version=tables.VERSION))
+        except DBAPIError:
+            if tables.meta.name not in inspect(engine).get_table_names():
+                raise  # otherwise another process created it at the same moment
 
 
 def sqlite_path(url: str) -> Path | None:
@@ -189,8 +246,14 @@ def _sqlite_engine(path: Path) -> Engine:
     """An engine in WAL mode; for a file on a read-only disk, one that neither writes nor locks."""
     options = {"connect_args": {"timeout": _BUSY_TIMEOUT_S}, "poolclass": NullPool}
     if path.exists() and not os.access(path.parent, os.W_OK):
+        log = path.with_name(f"{path.name}-wal")
+        if log.exists() and log.stat().st_size:  # it would be ignored, and the records in it with it
+            raise StoreUnavailable(
+                f"some records of {path} are still in {log.name} and its folder is read-only",
+                "copy both files to another folder",
+            )
         return create_engine(f"sqlite:///file:{quote(str(path))}?mode=ro&immutable=1&uri=true", **options)
-    engine = create_engine(f"sqlite:///{path}", **options)
+    engine = create_engine(URL.create("sqlite", database=str(path)), **options)
     event.listen(engine, "connect", _use_wal)
     return engine
 
@@ -234,6 +297,35 @@ def _digest(text: str) -> str:
 
 
 def _use_wal(connection: sqlite3.Connection, _: object) -> None:
-    """Write-ahead log: readers never block a study, and a commit survives the machine's power cut."""
+    """Write-ahead log: readers never block a study, and a commit survives the machine's power cut.
+
+    Another program's database is left as it is.
+    """
+    tables_and_ours = "SELECT count(*), sum(name = 'gpugap_meta') FROM sqlite_master WHERE type = 'table'"
+    count, ours = connection.execute(tables_and_ours).fetchone()
+    if count and not ours:
+        return
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+
+
+def _row(record: Record) -> dict[str, str | None]:
+    cell = record.cell.key
+    return {
+        "session": record.session,
+        "cell": cell,
+        "cell_digest": _digest(cell),
+        "process": str(record.process),
+        "workload": record.cell.workload,
+        "device": record.cell.device,
+        "status": record.status,
+        "started_at": record.started_at,
+        "line": to_line(record),
+    }
+
+
+def _overview(name: str, rows: Sequence[tuple[str | None, ...]], command: str | None) -> SessionOverview:
+    workloads, devices = (tuple(dict.fromkeys(str(row[index]) for row in rows)) for index in (1, 2))
+    started = min((row[4] for row in rows if row[4]), default=None)
+    failed = sum(row[3] != "ok" for row in rows)
+    return SessionOverview(name, started, workloads, devices, len(rows), failed, command)

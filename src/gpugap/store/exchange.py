@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictFloat, StrictInt, StrictStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    ValidationError,
+)
 
-from gpugap.core.cell import MODES, Cell
+from gpugap.core.cell import Cell
 from gpugap.core.errors import BadRecordFile
 from gpugap.core.record import SCHEMA, Record, Status
 
-MAX_STEP_TIME_S = 1e7
-"""A step of more than 115 days is a mistake in the unit."""
+MIN_STEP_TIME_S, MAX_STEP_TIME_S = 1e-12, 1e7
+"""A step of less than a picosecond or more than 115 days is a mistake in the unit."""
 
 _REMEDY = "docs/records.md shows the format; its first seven fields are enough"
 
@@ -28,11 +38,12 @@ def _plain_text(text: str) -> str:
 
 
 Name = Annotated[StrictStr, Field(min_length=1, max_length=300), AfterValidator(_plain_text)]
-StepTime = Annotated[StrictFloat | StrictInt, Field(gt=0, le=MAX_STEP_TIME_S, allow_inf_nan=False)]
+StepTime = Annotated[StrictFloat | StrictInt, Field(ge=MIN_STEP_TIME_S, le=MAX_STEP_TIME_S, allow_inf_nan=False)]
 
 
 class _CellLine(BaseModel):
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat | None]
     workload: Name
     device: Name
     framework: Name
@@ -60,7 +71,7 @@ class _RecordLine(BaseModel):
     settings: dict[str, Any] = {}
     environment: dict[str, Any] | None = None
     error: dict[str, str] | None = None
-    started_at: str | None = None
+    started_at: Annotated[Name, Field(max_length=40)] | None = None
     gpugap: str | None = None
 
 
@@ -98,11 +109,14 @@ def from_line(line: str) -> Record:
     """
     try:
         content = json.loads(line)
-    except (json.JSONDecodeError, RecursionError) as error:
+        place = _not_finite(content)
+    except (ValueError, RecursionError) as error:  # also integers of thousands of digits, and thousands of brackets
         raise BadRecordFile(f"not JSON ({error})", _REMEDY) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise BadRecordFile(f'"schema" is {str(schema)[:60]!r}, not {SCHEMA!r}', _REMEDY)
+    if place is not None:
+        raise BadRecordFile(f"{place}: NaN or infinity", _REMEDY)
     try:
         parsed = _RecordLine.model_validate({k: v for k, v in content.items() if k != "schema"})
     except ValidationError as error:
@@ -112,12 +126,21 @@ def from_line(line: str) -> Record:
     return _to_record(parsed)
 
 
+def _not_finite(value: object, where: str = "") -> str | None:
+    """Dotted place of the first NaN or infinity in parsed JSON; None without one."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else where
+    items: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict | list):
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+    places = (_not_finite(item, f"{where}.{name}" if where else str(name)) for name, item in items)
+    return next((place for place in places if place is not None), None)
+
+
 def _to_record(parsed: _RecordLine) -> Record:
     cell = Cell.from_dict({k: v for k, v in parsed.cell.model_dump().items() if v is not None})
     if parsed.status == "ok" and len(parsed.step_time_s) <= parsed.warmup_steps:
         raise BadRecordFile("step_time_s: an ok record needs at least one step after warm-up", _REMEDY)
-    if any(isinstance(value, float) and not math.isfinite(value) for value in parsed.cell.model_dump().values()):
-        raise BadRecordFile("cell: NaN or infinity", _REMEDY)
     values = {f.name: getattr(parsed, f.name) for f in fields(Record) if f.name not in ("cell", "step_time_s", "extra")}
     values["step_time_s"] = tuple(float(time) for time in parsed.step_time_s)
     return Record(cell=cell, extra=parsed.model_extra or {}, **values)
@@ -178,8 +201,3 @@ def write_lines(records: Iterable[Record], stream: TextIO) -> int:
         stream.write(to_line(record) + "\n")
     stream.flush()
     return count
-
-
-def cell_labels(records: Iterable[Record]) -> Iterator[str]:
-    """The distinct cell labels, in order of appearance."""
-    yield from dict.fromkeys(record.cell.label for record in records)

@@ -16,7 +16,8 @@ def database_url(url: str | None) -> str:
     if chosen and "://" in chosen:
         return chosen
     path = Path(chosen).expanduser().resolve() if chosen else user_data_path("gpugap") / "records.db"
-    return f"sqlite:///{path}"
+    quoted = str(path).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{quoted}"
 
 
 def lock_folder() -> Path:

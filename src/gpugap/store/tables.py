@@ -31,6 +31,7 @@ records = Table(
     Column("device", String(300), nullable=False),
     Column("status", String(40), nullable=False),
     Column("cell_digest", String(64), nullable=False),
+    Column("started_at", String(40)),
     Column("line", Text, nullable=False),
     UniqueConstraint("session", "cell_digest", "process", name="gpugap_one_record_a_process"),
 )

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpugap.core.errors import UnknownName
+from gpugap.core.errors import UnknownName, Unsupported
+from gpugap.core.setting import DEVICE_KINDS
 from gpugap.frameworks import check_name
 from gpugap.measure.plan import Effort, Host, Plan, Request, spread
 from gpugap.measure.runner import probe
@@ -67,12 +68,14 @@ def _prepare(
     wanted: Sequence[tuple[Target, dict[str, Any]]], framework: str, device: str | None, effort: Effort
 ) -> Prepared:
     check_name(framework)
-    if device is not None and device.split(":")[0] not in ("cpu", "cuda", "mps"):
-        raise UnknownName("device", device, ("cpu", "cuda", "cuda:0", "mps"))
+    if device is not None and device.partition(":")[0] not in DEVICE_KINDS:
+        raise UnknownName("device", device, DEVICE_KINDS)
     for target, factors in wanted:  # tell bad values before the framework starts
         Request(target, framework, "cpu", **factors)
     cpu, found = cpu_sensor.describe(), probe(framework)
     names = tuple(entry["name"] for entry in found["devices"])
+    if device is not None and device.partition(":")[0] not in {name.partition(":")[0] for name in names}:
+        raise Unsupported(f"{framework} sees no {device} device here", "gpugap doctor says what is missing")
     host = Host(cpu.usable_cores, cpu.native_bf16, names)
     cells = [
         cell
@@ -88,5 +91,5 @@ def _chosen_devices(device: str | None, present: tuple[str, ...]) -> Iterable[st
     """The device asked for, or one of each kind present."""
     if device is not None:
         return (device,)
-    kinds = {name.split(":")[0]: name for name in reversed(present)}
-    return tuple(kinds[name.split(":")[0]] for name in present if kinds[name.split(":")[0]] == name)
+    first = {name.partition(":")[0]: name for name in reversed(present)}
+    return tuple(name for name in present if name in first.values())

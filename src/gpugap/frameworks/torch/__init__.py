@@ -48,7 +48,7 @@ class TorchFramework:
         return [device for backend in self._backends for device in backend.devices()]
 
     def _backend(self, device: str) -> Backend:
-        kind = device.split(":")[0]
+        kind = device.partition(":")[0]
         for backend in self._backends:
             if backend.kind == kind:
                 return backend

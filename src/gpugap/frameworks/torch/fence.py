@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 
@@ -38,8 +39,7 @@ class EventClock:
     def stop(self) -> list[float]:
         """Waits for the device; times between neighboring events, in seconds."""
         self._cuda.synchronize()
-        pairs = zip(self._events, self._events[1:], strict=False)
-        return [begin.elapsed_time(end) / 1e3 for begin, end in pairs]
+        return [begin.elapsed_time(end) / 1e3 for begin, end in pairwise(self._events)]
 
 
 class WindowClock:

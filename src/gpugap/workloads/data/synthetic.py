@@ -56,4 +56,5 @@ def _pink(random: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[n
     frequency[0, 0] = np.inf
     white = random.standard_normal((count, channels, size, size))
     noise: NDArray[np.float64] = np.fft.irfft2(np.fft.rfft2(white) / frequency, s=(size, size))
-    return noise / noise.std(axis=(2, 3), keepdims=True)
+    noise /= noise.std(axis=(2, 3), keepdims=True)
+    return noise

@@ -1,0 +1,103 @@
+"""The command itself: verbs, version, configuration, and how errors become one line and an exit code."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import os
+import sys
+from typing import Annotated, Any
+
+import typer
+from typer.main import get_command
+
+from gpugap.cli import compare, doctor, measure, records, report, study
+from gpugap.cli.config import load_config
+from gpugap.cli.output import Output
+from gpugap.core.errors import GpugapError, Interrupted, UsageError
+from gpugap.core.version import __version__
+
+_EPILOG = (
+    "Exit codes: 0 success, 1 does not fit in memory, 2 usage or unusable input, 3 unsupported here, "
+    "4 measurement failed, 130 interrupted. No telemetry; no network."
+)
+_ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+
+app = typer.Typer(
+    name="gpugap",
+    help="What does a GPU change for this piece of deep-learning work, and how do I close the gap?",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("study")(study.study)
+app.command("measure")(measure.measure)
+app.command("compare")(compare.compare)
+app.command("report")(report.report)
+app.add_typer(records.app, name="records")
+app.command("doctor")(doctor.doctor)
+
+
+def _print_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    parts = [f"gpugap {__version__}", f"Python {sys.version.split()[0]}"]
+    for name in ("torch", "tensorflow", "jax"):
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            parts.append(f"{name} {importlib.metadata.version(name)}")
+    print(", ".join(parts))  # noqa: T201 - the version is the output
+    raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show versions and exit.")
+    ] = False,
+) -> None:
+    """Tell what a GPU changes for a piece of deep-learning work, and how to close the gap."""
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Runs the command line and exits; every error becomes one line and its exit code."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    try:
+        command: Any = get_command(app)
+        _hide_variables(command)
+        options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config()}
+        status = command.main(arguments, prog_name="gpugap", standalone_mode=False, **options)
+        sys.stdout.flush()
+    except GpugapError as error:
+        status = _fail(error, arguments)
+    except _ClickException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            print(_message(error))  # noqa: T201 - the help is the output
+            sys.exit(0)
+        status = _fail(UsageError(_message(error), "gpugap --help shows verbs and options"), arguments)
+    except (KeyboardInterrupt, typer.Abort):
+        status = _fail(Interrupted("interrupted", "run the same command again"), arguments)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status if isinstance(status, int) else 0)
+
+
+def _hide_variables(command: Any) -> None:
+    """Keeps the names of environment variables out of ``--help``: they follow one rule, told in the documentation."""
+    for parameter in command.params:
+        parameter.show_envvar = False
+    for verb in getattr(command, "commands", {}).values():
+        _hide_variables(verb)
+
+
+def _message(error: BaseException) -> str:
+    text: str = error.format_message() if hasattr(error, "format_message") else str(error)
+    return text or "a verb is missing"
+
+
+def _fail(error: GpugapError, arguments: list[str]) -> int:
+    verb = next((word for word in arguments if not word.startswith("-")), "gpugap")
+    Output(verb, as_json="--json" in arguments).fail(error)
+    return error.exit_code

@@ -1,0 +1,108 @@
+"""``gpugap compare``: two files or two cells, across machines, with everything that differed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpugap.cli.output import DatabaseOption, JsonOption, Output
+
+if TYPE_CHECKING:
+    from gpugap.core.record import Record
+    from gpugap.explain.pairs import Pair
+
+
+def compare(
+    a: Annotated[
+        str, typer.Argument(metavar="A", help="Base: a record file, or a stored cell such as conv6/train/cpu.")
+    ],
+    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
+    margin: Annotated[str, typer.Option(help="Equivalent means within this: 2% or 0.02.")] = "2%",
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two record files or two stored cells; a speedup above 1 means B is faster.
+
+    A stored cell is named by any of its factors: conv6/train/cpu/default, resnet18@32/cuda, tuning=tuned-basic.
+    """
+    from gpugap.cli.outcome import show_pairs
+    from gpugap.explain.cells import summarize
+    from gpugap.study.api import compare_sides
+
+    output = Output("compare", as_json=as_json)
+    share = _share(margin)
+    side_a, side_b = _sides(a, b, database, output)
+    pairs = compare_sides(summarize(side_a), summarize(side_b), share)
+    if not as_json:
+        show_pairs(pairs, output)
+        for pair in pairs:
+            _show_differences(pair, output)
+    output.done({"pairs": [pair.to_dict() for pair in pairs]})
+
+
+def _share(text: str) -> float:
+    from gpugap.core.errors import BadValue
+
+    try:
+        share = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise BadValue(f"margin {text!r}", "give a share such as 2% or 0.02")
+    return share
+
+
+def _sides(a: str, b: str, database: str | None, output: Output) -> tuple[Sequence[Record], Sequence[Record]]:
+    from gpugap.store.database import Store
+    from gpugap.store.exchange import read_file
+
+    def from_file(text: str) -> tuple[Record, ...] | None:
+        path = Path(text).expanduser()
+        if not (path.is_file() or path.suffix in (".jsonl", ".json", ".ndjson")):
+            return None
+        content = read_file(path)
+        for warning in content.warnings:
+            output.warn(warning)
+        return content.records
+
+    side_a, side_b = from_file(a), from_file(b)
+    if side_a is not None and side_b is not None:
+        return side_a, side_b
+    with Store(database, create=False) as store:
+        stored = store.records()
+    found_a = side_a if side_a is not None else _cells(a, stored)
+    found_b = side_b if side_b is not None else _cells(b, stored)
+    return _same_session(found_a, found_b)
+
+
+def _cells(text: str, stored: Sequence[Record]) -> list[Record]:
+    from gpugap.core.errors import UnknownName
+
+    tokens = [token for token in text.split("/") if token]
+    found = [record for record in stored if record.cell.matches(tokens)]
+    if not found:
+        raise UnknownName("record file or stored cell", text, {record.cell.label for record in stored})
+    return found
+
+
+def _same_session(a: Sequence[Record], b: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:
+    """The newest session both sides have, since only its processes are paired; else the newest of each."""
+    ages = {record.session: record.started_at or "" for record in (*a, *b)}
+    shared = {record.session for record in a} & {record.session for record in b}
+
+    def newest(records: Sequence[Record]) -> list[Record]:
+        session = max(shared or {record.session for record in records}, key=lambda name: ages[name])
+        return [record for record in records if record.session == session]
+
+    return newest(a), newest(b)
+
+
+def _show_differences(pair: Pair, output: Output) -> None:
+    output.line(f"{pair.a.cell.label} and {pair.b.cell.label} differ in:")
+    for difference in pair.differs:
+        output.line(f"  {difference['factor']}: {difference['a']} | {difference['b']}")
+    if not pair.differs:
+        output.line("  nothing that the records know of")

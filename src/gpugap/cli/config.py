@@ -1,0 +1,41 @@
+"""Defaults from ``gpugap.toml`` or ``[tool.gpugap]`` in ``pyproject.toml`` of the working folder.
+
+Tables are verbs, keys are options: ``[measure]`` with ``batch = 64``. The command line wins over the environment
+(``GPUGAP_MEASURE_BATCH``), and that over the file.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from gpugap.core.errors import InputError
+
+
+def load_config(folder: Path | None = None) -> dict[str, Any]:
+    """Option defaults by verb; empty without a file.
+
+    Raises:
+        InputError: the file is not TOML.
+    """
+    folder = folder or Path.cwd()
+    own, project = folder / "gpugap.toml", folder / "pyproject.toml"
+    if own.is_file():
+        return _names(_read(own))
+    if project.is_file():
+        table = _read(project).get("tool", {}).get("gpugap", {})
+        return _names(table)
+    return {}
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path.name} cannot be read: {error}", "correct it or move it away") from error
+
+
+def _names(table: dict[str, Any]) -> dict[str, Any]:
+    """Option names as the command line's functions know them: ``max-width`` is ``max_width``."""
+    return {key.replace("-", "_"): _names(value) if isinstance(value, dict) else value for key, value in table.items()}

@@ -1,0 +1,64 @@
+"""``gpugap measure``: times a workload or your own step in fresh processes."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from typing import Annotated
+
+import typer
+
+from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
+
+
+def command_line() -> str:
+    """The command that runs this again, as one would type it."""
+    return shlex.join(["gpugap", *sys.argv[1:]])
+
+
+def measure(
+    target: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.py:make_step", help="What to measure.")],
+    *,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps [default: every kind present].")] = None,
+    batch: Annotated[int, typer.Option(help="Samples a step.")] = 32,
+    mode: Annotated[str, typer.Option(help="train or inference.")] = "train",
+    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16 of the default cell.")] = "fp32",
+    framework: Annotated[str | None, typer.Option(help="torch or null [default: what the file imports].")] = None,
+    processes: Annotated[int, typer.Option(help="Fresh processes a cell.")] = 5,
+    steps: Annotated[int, typer.Option(help="Steady steps a process.")] = 20,
+    warmup: Annotated[int, typer.Option(help="Warm-up steps a process.")] = 3,
+    budget: Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")] = None,
+    timeout: Annotated[str, typer.Option(help="End a process that takes longer.")] = "10m",
+    data: Annotated[str, typer.Option(help="synthetic, cifar10:PATH or folder:PATH.")] = "synthetic",
+    seed: Annotated[int, typer.Option(help="Of data, initialization and order.")] = 0,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Measure a workload or your own step: fresh processes, interleaved, every sample kept.
+
+    Each CPU cell runs as it comes (default) and tuned (all cores, channels-last, native bf16). Interrupted, the same
+    command goes on where it stopped.
+    """
+    from gpugap.cli import outcome as shown
+    from gpugap.core.units import parse_duration
+    from gpugap.explain.cells import summarize
+    from gpugap.explain.pairs import baseline_pairs
+    from gpugap.measure.plan import Effort
+    from gpugap.study.prepare import prepare_measure
+    from gpugap.study.session import Wish
+
+    output = Output("measure", as_json=as_json, quiet=quiet)
+    budget_s = parse_duration(budget) if budget else None
+    effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data)
+    factors = {"mode": mode, "batch": batch, "precision": precision}
+    prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
+    outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
+    if not as_json:
+        summaries = summarize(outcome.records)
+        shown.show_cells(summaries, output)
+        pairs = baseline_pairs(summaries)
+        if pairs:
+            shown.show_pairs(pairs, output)
+    output.done(shown.result_of(outcome))

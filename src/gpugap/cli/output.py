@@ -1,0 +1,123 @@
+"""What every verb prints: one JSON document or tables on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gpugap.core.errors import GpugapError
+from gpugap.core.version import __version__
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")]
+DatabaseOption = Annotated[
+    str | None, typer.Option("--db", metavar="URL", help="Database file or SQLAlchemy URL [default: the data folder].")
+]
+
+
+class Output:
+    """Where a verb's words go.
+
+    Args:
+        verb: names the JSON schema.
+        as_json: one JSON document instead of tables.
+        quiet: no notes.
+    """
+
+    def __init__(self, verb: str, *, as_json: bool = False, quiet: bool = False) -> None:
+        self.verb = verb
+        self.as_json = as_json
+        self.quiet = quiet
+        self.warnings: list[str] = []
+
+    @property
+    def console(self) -> Console:
+        """Rich's console on standard output; wide when nobody looks."""
+        return _console(sys.stdout)
+
+    @property
+    def notes(self) -> Console:
+        """Rich's console on standard error."""
+        return _console(sys.stderr)
+
+    def note(self, text: str) -> None:
+        """A line on standard error."""
+        if not self.quiet:
+            self.notes.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def warn(self, text: str) -> None:
+        """A warning: a line on standard error, and an entry of the JSON document."""
+        self.warnings.append(text)
+        if not self.as_json:
+            self.notes.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True, style="yellow")
+
+    def done(self, result: dict[str, Any]) -> None:
+        """Ends the verb: the JSON document, if one was asked for."""
+        if self.as_json:
+            self._document({"ok": True, "result": result})
+
+    def fail(self, error: GpugapError) -> None:
+        """Ends the verb with an error: one line, or the JSON document."""
+        if self.as_json:
+            fields = {"code": error.code, "message": error.message, "remedy": error.remedy}
+            self._document({"ok": False, "error": fields})
+            return
+        self.notes.print(f"gpugap: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+
+    def table(
+        self, header: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", numbers: str = ""
+    ) -> None:
+        """A table on standard output.
+
+        Args:
+            header: column names.
+            rows: of text.
+            title: above the table.
+            numbers: names of columns to align right, separated by commas.
+        """
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        right = set(numbers.split(","))
+        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in header:
+            table.add_column(name, justify="right" if name in right else "left", overflow="fold")
+        for row in rows:
+            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
+        self.console.print(table)
+
+    def line(self, text: str = "") -> None:
+        """A line on standard output."""
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def _document(self, body: dict[str, Any]) -> None:
+        head = {"schema": f"gpugap.{self.verb}/1", "ok": body.pop("ok"), "version": __version__}
+        print(json.dumps({**head, "warnings": self.warnings, **body}, allow_nan=False))  # noqa: T201 - the document
+
+
+_STYLES = {
+    "MEASURED": "bold",
+    "PUBLISHED": "dim",
+    "converged": "green",
+    "not converged": "yellow",
+    "faster": "green",
+    "slower": "red",
+    "inconclusive": "yellow",
+    "failed": "red",
+}
+
+
+def _console(stream: Any) -> Console:
+    from rich.console import Console
+
+    width = None if stream.isatty() or "COLUMNS" in os.environ else 160
+    return Console(file=stream, width=width)

@@ -1,0 +1,75 @@
+"""``gpugap report``: one self-contained page from stored or exported records."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
+
+if TYPE_CHECKING:
+    from gpugap.core.record import Record
+
+
+def report(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Record files [default: the store].")
+    ] = None,
+    *,
+    page: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("gpugap-report.html"),
+    session: Annotated[list[str] | None, typer.Option(help="Sessions of the store [default: the newest].")] = None,
+    database: DatabaseOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Write one self-contained HTML page: no network, dark and light, printable, a table under every plot."""
+    from gpugap.cli.measure import command_line
+
+    output = Output("report", as_json=as_json, quiet=quiet)
+    if files:
+        from gpugap.store.exchange import read_file
+
+        loaded = [read_file(path) for path in files]
+        for content in loaded:
+            for warning in content.warnings:
+                output.warn(warning)
+        records = tuple(record for content in loaded for record in content.records)
+        command = command_line()
+    else:
+        records, command = _stored(session or [], database)
+    path = write_page(records, command, page)
+    if not as_json:
+        output.line(f"The page: {path}")
+    output.done({"page": str(path), "records": len(records)})
+
+
+def _stored(sessions: Sequence[str], database: str | None) -> tuple[tuple[Record, ...], str]:
+    from gpugap.cli.records import chosen_sessions
+    from gpugap.store.database import Store
+
+    with Store(database, create=False) as store:
+        overviews = store.overview()
+        names = chosen_sessions(sessions, overviews) if sessions else [overviews[0].session]
+        command = next((one.command for one in overviews if one.session == names[0] and one.command), None)
+        return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
+
+
+def write_page(records: Sequence[Record], command: str, page: Path) -> Path:
+    """Renders and writes the page; returns its full path.
+
+    Raises:
+        InputError: the file cannot be written.
+        MissingExtra: the charts' library is not installed.
+    """
+    from gpugap.core.errors import InputError
+    from gpugap.report.page import render_page
+
+    text = render_page(records, command=command)
+    try:
+        page.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"cannot write {page}: {error.strerror}", "choose another place with -o") from error
+    return page.resolve()
