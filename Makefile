@@ -3,15 +3,20 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+# The index of torch's CPU build on Linux, from the selector on pytorch.org; PyPI's build brings CUDA with it.
+ifdef TORCH_INDEX
+PIP += --extra-index-url $(TORCH_INDEX)
+endif
 SOURCES := pyproject.toml constraints.txt
 
-.PHONY: help study test test-core check bench docs clean
+.PHONY: help study test check bench stats docs clean
 
 help:
 	@echo "make study   measure this machine (about 10 minutes) and make a page to open"
 	@echo "make test    run the test suite"
 	@echo "make check   lint, types, floors, sizes, documentation"
 	@echo "make bench   overhead against a bare loop, start-up times"
+	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
 	@echo "make clean   remove .venv and everything built"
 
@@ -41,6 +46,9 @@ check: $(VENV)/test.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/overhead.py
+
+stats: $(VENV)/test.done
+	$(BIN)/python benchmarks/error_rates.py
 
 docs: $(VENV)/test.done
 	$(BIN)/python docs/build.py

@@ -16,7 +16,9 @@ class Command:
     database: Path
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = os.environ | {"HOME": str(self.folder), "GPUGAP_DB": str(self.database), "NO_COLOR": "1"} | variables
+        environment = (
+            os.environ | {"HOME": str(self.folder), "GPUGAP_DB": str(self.database), "NO_COLOR": "1"} | variables
+        )
         return subprocess.Popen(
             [sys.executable, "-m", "gpugap", *arguments],
             cwd=self.folder,

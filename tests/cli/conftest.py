@@ -11,5 +11,3 @@ def gpugap(tmp_path: Path) -> Command:
     folder = tmp_path / "work"
     folder.mkdir()
     return Command(folder, tmp_path / "store" / "records.db")
-
-

@@ -8,7 +8,7 @@ import pytest
 
 from cli_support import SPIN
 
-QUICK = ("--processes", "2", "--steps", "3", "--warmup", "1")
+QUICK = ("--processes", "2", "--steps", "3", "--warmup", "1", "--details", "0")
 
 
 def one_line(answer, exit_code: int, *words: str) -> None:
@@ -61,7 +61,11 @@ FILES = {
     "syntax": ("def make_step(:\n", 2, ("line 1", "not valid Python")),
     "no factory": ("x = 1\n", 2, ("defines no make_step",)),
     "not a step": ("def make_step(batch_size, device):\n    return 3\n", 2, ("int", "not a Step")),
-    "raises": ("def make_step(batch_size, device):\n    return lambda: 1 / 0\n", 4, ("ZeroDivisionError", "train.py:2")),
+    "raises": (
+        "def make_step(batch_size, device):\n    return lambda: 1 / 0\n",
+        4,
+        ("ZeroDivisionError", "train.py:2"),
+    ),
     "raises at import": ("raise OSError('gone')\ndef make_step(b, d): ...\n", 4, ("OSError", "gone")),
     "nan": ("def make_step(batch_size, device):\n    return lambda: float('nan')\n", 4, ("NaN",)),
     "exits": ("import os\ndef make_step(b, d):\n    return lambda: os._exit(7)\n", 4, ("exit status 7",)),
@@ -161,7 +165,7 @@ def test_pages_and_exports_that_cannot_be_written(gpugap):
 
 
 def test_configuration_file(gpugap):
-    (gpugap.folder / "gpugap.toml").write_text("[measure]\nprocesses = 2\nsteps = 3\nframework = 'null'\n")
+    (gpugap.folder / "gpugap.toml").write_text("[measure]\nprocesses = 2\nsteps = 3\ndetails = 0\nframework = 'null'\n")
     assert gpugap.json("measure", "conv6")["result"]["cells"][0]["processes"] == 2
     assert gpugap.json("measure", "conv6", "--processes", "4")["result"]["cells"][0]["processes"] == 4
     answer = gpugap("measure", "conv6", GPUGAP_MEASURE_PROCESSES="3")
@@ -212,12 +216,20 @@ def make_step(batch_size, device):
         assert document["result"]["pairs"][0]["paired"]
 
     def test_real_network_end_to_end(self, gpugap):
-        document = gpugap.json("measure", "conv6", "--batch", "2", *QUICK)
+        document = gpugap.json("measure", "conv6", "--batch", "2", *QUICK, "--details", "1")
         cells = {cell["cell"]["tuning"]: cell for cell in document["result"]["cells"]}
         assert all(cell["step_time_s"]["value"] > 0 for cell in cells.values())
-        exported = gpugap("records", "export").stdout.splitlines()
-        record = json.loads(exported[0])
-        assert record["phases"]["first_step_s"] > 0
-        assert record["memory"]["peak_rss_bytes"] > 1 << 27
-        assert record["settings"]["threads"] >= 1
-        assert record["energy"]["energy_j"] is None or record["energy"]["energy_j"] > 0
+        records = [json.loads(line) for line in gpugap("records", "export").stdout.splitlines()]
+        timing, inside = records[0], records[-1]
+        assert timing["phases"]["first_step_s"] > 0
+        assert timing["settings"]["threads"] >= 1
+        assert timing["guards"]["foreign_cores"] >= 0
+        assert inside["purpose"] == "details"
+        assert inside["memory"]["peak_rss_bytes"] > 1 << 27
+        assert inside["energy"]["energy_j"] is None or inside["energy"]["energy_j"] > 0
+        for cell in cells.values():
+            phases = {name: estimate["value"] for name, estimate in cell["phases_s"].items()}
+            assert all(phases[name] > 0 for name in ("import", "forward", "backward", "optimizer", "loading"))
+            assert phases["host-device copy"] is None
+            assert cell["pipeline_step_time_s"]["value"] > 0
+            assert cell["memory_bytes"]["peak_rss"]["unit"] == "B"

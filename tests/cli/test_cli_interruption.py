@@ -18,7 +18,7 @@ COUNT = 8
 def slow_step(gpugap) -> tuple[str, ...]:
     """A measurement of eight processes of about 0.3 s."""
     step = gpugap.step_file(SPIN.format(seconds=0.05))
-    return ("measure", step, "--processes", str(COUNT), "--steps", "4", "--warmup", "1")
+    return ("measure", step, "--processes", str(COUNT), "--steps", "4", "--warmup", "1", "--details", "0")
 
 
 def stored(gpugap) -> list[dict]:
@@ -72,7 +72,9 @@ def test_kill_9_at_any_moment(gpugap, slow_step, moment):
 
 
 def test_kill_9_ends_the_child_too(gpugap):
-    source = "import os, time\ndef make_step(b, d):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    source = (
+        "import os, time\ndef make_step(b, d):\n    open('pid', 'w').write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
     process = gpugap.start("measure", gpugap.step_file(source))
     path = gpugap.folder / "pid"
     deadline = time.monotonic() + 30
@@ -114,7 +116,9 @@ def small_disk(tmp_path):
     """A real file system of 200 KiB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], capture_output=True, check=False)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=200k", "tmpfs", place], capture_output=True, check=False
+    )
     if mounted.returncode:
         pytest.skip("mounting a small file system needs root")
     yield place

@@ -8,7 +8,7 @@ from referencing import Registry, Resource
 
 from cli_support import SCHEMAS
 
-QUICK = ("--processes", "3", "--steps", "4", "--warmup", "1", "--framework", "null")
+QUICK = ("--processes", "3", "--steps", "4", "--warmup", "1", "--framework", "null", "--details", "0")
 
 
 def validator(name: str) -> Draft202012Validator:

@@ -29,11 +29,12 @@ def compare(
     A stored cell is named by any of its factors: conv6/train/cpu/default, resnet18@32/cuda, tuning=tuned-basic.
     """
     from gpugap.cli.outcome import show_pairs
+    from gpugap.core.units import parse_share
     from gpugap.explain.cells import summarize
     from gpugap.study.api import compare_sides
 
     output = Output("compare", as_json=as_json)
-    share = _share(margin)
+    share = parse_share(margin, "--margin")
     side_a, side_b = _sides(a, b, database, output)
     pairs = compare_sides(summarize(side_a), summarize(side_b), share)
     if not as_json:
@@ -41,18 +42,6 @@ def compare(
         for pair in pairs:
             _show_differences(pair, output)
     output.done({"pairs": [pair.to_dict() for pair in pairs]})
-
-
-def _share(text: str) -> float:
-    from gpugap.core.errors import BadValue
-
-    try:
-        share = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
-    except ValueError:
-        share = -1.0
-    if not 0 < share < 1:
-        raise BadValue(f"margin {text!r}", "give a share such as 2% or 0.02")
-    return share
 
 
 def _sides(a: str, b: str, database: str | None, output: Output) -> tuple[Sequence[Record], Sequence[Record]]:

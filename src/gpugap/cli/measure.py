@@ -10,6 +10,9 @@ import typer
 
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
+MAX_PROCESSES = 30
+"""Processes a cell that ``--max-width`` may take, unless ``--processes`` says otherwise."""
+
 
 def command_line() -> str:
     """The command that runs this again, as one would type it."""
@@ -24,9 +27,15 @@ def measure(
     mode: Annotated[str, typer.Option(help="train or inference.")] = "train",
     precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16 of the default cell.")] = "fp32",
     framework: Annotated[str | None, typer.Option(help="torch or null [default: what the file imports].")] = None,
-    processes: Annotated[int, typer.Option(help="Fresh processes a cell.")] = 5,
+    processes: Annotated[
+        int | None, typer.Option(help="Fresh processes a cell [default: 5; up to 30 with --max-width].")
+    ] = None,
     steps: Annotated[int, typer.Option(help="Steady steps a process.")] = 20,
+    details: Annotated[int, typer.Option(help="Further processes a cell that look inside the step.")] = 1,
     warmup: Annotated[int, typer.Option(help="Warm-up steps a process.")] = 3,
+    max_width: Annotated[
+        str | None, typer.Option(help="Stop when all intervals are within this: 2% means ±2 %.")
+    ] = None,
     budget: Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")] = None,
     timeout: Annotated[str, typer.Option(help="End a process that takes longer.")] = "10m",
     data: Annotated[str, typer.Option(help="synthetic, cifar10:PATH or folder:PATH.")] = "synthetic",
@@ -42,19 +51,21 @@ def measure(
     command goes on where it stopped.
     """
     from gpugap.cli import outcome as shown
-    from gpugap.core.units import parse_duration
+    from gpugap.core.units import parse_duration, parse_share
     from gpugap.explain.cells import summarize
     from gpugap.explain.pairs import baseline_pairs
-    from gpugap.measure.plan import Effort
+    from gpugap.measure.plan import PROCESSES, Effort
     from gpugap.study.prepare import prepare_measure
     from gpugap.study.session import Wish
 
     output = Output("measure", as_json=as_json, quiet=quiet)
     budget_s = parse_duration(budget) if budget else None
-    effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data)
+    width = parse_share(max_width, "--max-width") if max_width else None
+    processes = processes if processes is not None else MAX_PROCESSES if width else PROCESSES
+    effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data, details)
     factors = {"mode": mode, "batch": batch, "precision": precision}
     prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
-    outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
+    outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)
     if not as_json:
         summaries = summarize(outcome.records)
         shown.show_cells(summaries, output)

@@ -51,6 +51,8 @@ def _warn(outcome: Outcome, output: Output) -> None:
         for failure in summary.failures[:1]:
             error = failure.error or {}
             output.warn(f"{summary.cell.label}: {error.get('message', failure.status)} - {error.get('remedy', '')}")
+        if summary.never_steady:
+            output.warn(f"{summary.cell.label}: {summary.never_steady} processes never became steady")
         if summary.status == "not converged":
             output.warnings.append(f"{summary.cell.label}: not converged, the interval is wider than ±5 %")
     if not outcome.complete:

@@ -79,8 +79,9 @@ class SessionProgress:
         if record.error is not None:
             self._output.note(f"{record.cell.label}: {record.error['message']}")
         elif self._bar is None:
-            mean = seconds(record.mean_step_time_s)
-            self._output.note(f"[{self._done}/{self._total}] {self._label}: {mean} a step{self._left}")
+            mean = record.mean_step_time_s
+            text = f"{seconds(mean)} a step" if mean is not None else "looked inside"
+            self._output.note(f"[{self._done}/{self._total}] {self._label}: {text}{self._left}")
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, completed=self._done)
             self._bar.refresh()

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def study(
     *,
-    preset: Annotated[str, typer.Option(help="quick (about 10 minutes) or standard (an hour or two).")] = "quick",
+    preset: Annotated[str, typer.Option(help="quick (under 15 minutes), paper (hours) or full (a night).")] = "quick",
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps [default: every kind present].")] = None,
     framework: Annotated[str, typer.Option(help="torch, or null to try the pipeline without a framework.")] = "torch",
     budget: Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")] = None,

@@ -46,8 +46,12 @@ class Estimate:
                 raise ValueError(f"{name} must be finite or None (unknown), not {number}")
         if (self.low is None) != (self.high is None):
             raise ValueError("an interval has both ends or none")
-        if self.low is not None and self.high is not None and self.low > self.high:
+        if self.low is None or self.high is None:
+            return
+        if self.low > self.high:
             raise ValueError(f"interval ends are swapped: {self.low} > {self.high}")
+        if self.value is not None and not self.low <= self.value <= self.high:
+            raise ValueError(f"{self.value} is outside its interval from {self.low} to {self.high}")
 
     @property
     def relative_half_width(self) -> float | None:

@@ -32,8 +32,12 @@ class Record:
         settings: what the framework read back: threads, math mode, memory format, autocast.
         environment: the machine; None when the record does not say.
         error: ``code``, ``message``, ``remedy`` of a failure.
+        purpose: ``timing``, or ``details`` for a process that looks inside a step and gives no replicate.
+        details: of a ``details`` process: phases of a step, copies, loading, steps with the input pipeline.
+        guards: what may have disturbed the process, as numbers, and ``tags`` where a number passed its limit.
         started_at: ISO 8601 UTC.
         gpugap: version that wrote it.
+        steadiness: verdict on the warm-up (`gpugap.stats.warmup`); derived when records are summarized, never stored.
         extra: fields of the line that this version does not know; kept and written back.
     """
 
@@ -51,8 +55,12 @@ class Record:
     settings: Mapping[str, Any] = field(default_factory=dict)
     environment: Mapping[str, Any] | None = None
     error: Mapping[str, str] | None = None
+    purpose: str = "timing"
+    details: Mapping[str, Any] = field(default_factory=dict)
+    guards: Mapping[str, Any] = field(default_factory=dict)
     started_at: str | None = None
     gpugap: str | None = None
+    steadiness: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -64,7 +72,8 @@ class Record:
     def mean_step_time_s(self) -> float | None:
         """Arithmetic mean of the steady step times of an ``ok`` process; None otherwise."""
         steady = self.steady_step_time_s
-        return sum(steady) / len(steady) if self.status == "ok" and steady else None
+        counts = self.status == "ok" and self.purpose == "timing"
+        return sum(steady) / len(steady) if counts and steady else None
 
     def with_environment(self, environment: Mapping[str, Any]) -> Record:
         """The same record with the machine's description attached."""

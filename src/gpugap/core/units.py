@@ -66,3 +66,22 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(total) or total <= 0:
         raise BadValue(f"{text!r} is not a duration above zero", "write it as 90s, 10m or 1h30m")
     return total
+
+
+def parse_share(text: str, name: str) -> float:
+    """The share in ``2%`` or ``0.02``.
+
+    Args:
+        text: as typed.
+        name: of the option, for the message.
+
+    Raises:
+        BadValue: not a number, or not between 0 and 1.
+    """
+    try:
+        share = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1.0
+    if not 0 < share < 1:
+        raise BadValue(f"{name} {text!r}", "give a share such as 2% or 0.02")
+    return share

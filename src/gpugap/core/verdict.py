@@ -13,6 +13,7 @@ Reason = Literal[
     "interval-within-margin",
     "interval-too-wide",
     "too-few-processes",
+    "many-comparisons",
     "no-valid-samples",
 ]
 
@@ -28,6 +29,7 @@ class Comparison:
         margin: relative margin within which two times count as equivalent.
         paired: whether processes were paired by the blocks they were interleaved in.
         n_processes: processes (or pairs) used of A and of B; the JSON output states the smaller.
+        p_value: of no difference, two-sided; None where no test was possible.
     """
 
     speedup: Estimate
@@ -36,6 +38,7 @@ class Comparison:
     margin: float
     paired: bool
     n_processes: tuple[int, int]
+    p_value: float | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """The comparison's part of a pair in ``gpugap.compare/1``."""
@@ -46,4 +49,5 @@ class Comparison:
             "margin": self.margin,
             "paired": self.paired,
             "n_processes": min(self.n_processes),
+            "p_value": self.p_value,
         }

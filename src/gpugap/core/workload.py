@@ -7,7 +7,7 @@ from typing import Literal
 
 from gpugap.core.cell import Mode
 
-LayerKind = Literal["conv", "linear", "batchnorm"]
+LayerKind = Literal["conv", "transposed", "linear", "batchnorm"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,10 +16,10 @@ class Layer:
 
     Attributes:
         name: dotted name, the same in every framework.
-        kind: ``conv`` (2-d), ``linear`` or ``batchnorm`` (2-d, affine).
+        kind: ``conv`` (2-d), ``transposed`` (2-d convolution), ``linear`` or ``batchnorm`` (2-d, affine).
         inputs: input channels or features.
         outputs: output channels or features.
-        size: height and width of a convolution's output; 1 for the others.
+        size: height and width of a convolution's output, of a transposed one's input; 1 for the others.
         kernel: height and width of a convolution's kernel; 1 for the others.
         stride: of a convolution.
         padding: of a convolution, on every side.
@@ -52,21 +52,61 @@ class Layer:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """Layers that form one model, and how often a step passes through them.
+
+    Attributes:
+        name: of the model; empty where a workload has only one.
+        layers: every layer with parameters, in forward order.
+        copies: models of this form.
+        forward: forward passes a training step, through each copy.
+        weight_gradients: backward passes that reach the weights.
+        input_gradients: backward passes that reach the inputs of the second layer.
+        image_gradients: those of them that reach the inputs of the first layer too.
+        inference: forward passes an inference step, through all copies together.
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    copies: int = 1
+    forward: int = 1
+    weight_gradients: int = 1
+    input_gradients: int = 1
+    image_gradients: int = 0
+    inference: int = 1
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters of one copy."""
+        return sum(layer.parameters for layer in self.layers)
+
+    def flops(self, mode: Mode) -> int:
+        """Operations a step and sample in all copies; a gradient of a layer takes as many as its forward pass."""
+        once = sum(layer.flops for layer in self.layers)
+        if mode == "inference":
+            return self.inference * once
+        passes = self.forward + self.weight_gradients + self.input_gradients
+        spared = self.input_gradients - self.image_gradients
+        return self.copies * (passes * once - spared * self.layers[0].flops)
+
+
+@dataclass(frozen=True, slots=True)
 class Workload:
-    """A network, its input, loss and optimizer.
+    """One or more networks, their input, loss and optimizer.
 
     Attributes:
         name: with the size: ``resnet18@32``.
         family: network without the size: ``resnet18``; names the builder in each framework's ``nets``.
         title: for people: ``ResNet-18``.
         image_size: height and width of the 3-channel input.
-        classes: outputs of the last layer.
-        layers: every layer with parameters, in forward order.
+        classes: outputs of the last layer; 0 where nothing is classified.
+        networks: the models.
         optimizer: ``adam`` or ``sgd``.
         learning_rate: of the optimizer.
         momentum: of ``sgd``; 0 otherwise.
         weight_decay: of the optimizer.
         source: paper and section the specification follows.
+        images: images a sample takes: 1, or 2 for a pair of domains.
     """
 
     name: str
@@ -74,12 +114,18 @@ class Workload:
     title: str
     image_size: int
     classes: int
-    layers: tuple[Layer, ...]
+    networks: tuple[Network, ...]
     optimizer: Literal["adam", "sgd"]
     learning_rate: float
     source: str
     momentum: float = 0.0
     weight_decay: float = 0.0
+    images: int = 1
+
+    @property
+    def layers(self) -> tuple[Layer, ...]:
+        """The layers of the first network: of the only one, for a classifier."""
+        return self.networks[0].layers
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
@@ -88,20 +134,18 @@ class Workload:
 
     @property
     def parameters(self) -> int:
-        """Trainable parameters of the network."""
-        return sum(layer.parameters for layer in self.layers)
+        """Trainable parameters of all networks."""
+        return sum(network.copies * network.parameters for network in self.networks)
 
     def flops(self, batch: int, mode: Mode) -> int:
         """Floating-point operations of one step in convolutions and linear layers, two a multiply-add.
 
         The backward pass of a layer computes the gradients of its weights and of its inputs, each as many operations
-        as the forward pass; the first layer needs no gradient of its inputs. Element-wise work is not counted.
+        as the forward pass; the first layer needs no gradient of its inputs unless these are another network's
+        outputs. Element-wise work is not counted.
 
         Args:
             batch: samples a step.
             mode: ``train`` counts forward and backward, ``inference`` forward alone.
         """
-        forward = sum(layer.flops for layer in self.layers)
-        if mode == "inference":
-            return batch * forward
-        return batch * (3 * forward - self.layers[0].flops)
+        return batch * sum(network.flops(mode) for network in self.networks)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.cell import Cell
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
+from gpugap.explain import inside
 from gpugap.stats.intervals import mean_step_time, throughput
+from gpugap.stats.warmup import find_steady
 
 CONVERGED = 0.05
 """A cell has converged when half the width of its interval is at most this share of its value."""
@@ -21,15 +23,17 @@ class CellSummary:
 
     Attributes:
         cell: the factors.
-        records: its records, failures included.
+        records: its records, failures included; warm-up is what was found in the data, at least what was declared.
         step_time: mean steady step time over processes, in seconds.
         throughput: samples per second.
+        details: its processes that looked inside a step; no replicates of the step time.
     """
 
     cell: Cell
     records: tuple[Record, ...]
     step_time: Estimate
     throughput: Estimate
+    details: tuple[Record, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -40,7 +44,7 @@ class CellSummary:
     @property
     def failures(self) -> tuple[Record, ...]:
         """Records that are not ``ok``."""
-        return tuple(record for record in self.records if record.status != "ok")
+        return tuple(record for record in (*self.records, *self.details) if record.status != "ok")
 
     @property
     def status(self) -> str:
@@ -48,6 +52,11 @@ class CellSummary:
         if self.step_time.value is None:
             return self.records[0].status
         return "converged" if self.converged else "not converged"
+
+    @property
+    def never_steady(self) -> int:
+        """Processes whose step times still shifted in their last half."""
+        return sum(record.steadiness == "never-steady" for record in self.records)
 
     def process_means_s(self) -> dict[tuple[str, str], float]:
         """Mean steady step time of each good process, by session and process."""
@@ -71,6 +80,9 @@ class CellSummary:
             "step_time_s": self.step_time.to_dict(),
             "throughput_per_s": self.throughput.to_dict(),
             "processes": len(self.records),
+            "never_steady": self.never_steady,
+            "warmup_steps": [record.warmup_steps for record in self.records if record.status == "ok"],
+            **inside.to_dict(self),
             "failures": [dict(record.error or {"code": record.status}) for record in self.failures],
         }
 
@@ -79,14 +91,25 @@ def summarize(records: Iterable[Record]) -> list[CellSummary]:
     """One summary a cell, in order of appearance."""
     groups: dict[str, list[Record]] = {}
     for record in records:
-        groups.setdefault(record.cell.key, []).append(record)
-    return [_summary(group[0].cell, group) for group in groups.values()]
+        groups.setdefault(record.cell.key, []).append(_settle(record))
+    timed = (group for group in groups.values() if any(record.purpose == "timing" for record in group))
+    return [_summary(group[0].cell, group) for group in timed]
 
 
-def _summary(cell: Cell, records: list[Record]) -> CellSummary:
+def _settle(record: Record) -> Record:
+    """The record with its warm-up found in the data."""
+    if record.status != "ok" or record.purpose != "timing":
+        return record
+    steady = find_steady(record.step_time_s, record.warmup_steps)
+    return replace(record, warmup_steps=steady.begin, steadiness=steady.verdict)
+
+
+def _summary(cell: Cell, gathered: list[Record]) -> CellSummary:
+    records = [record for record in gathered if record.purpose == "timing"]
+    details = tuple(record for record in gathered if record.purpose == "details")
     means = [mean for mean in (record.mean_step_time_s for record in records) if mean is not None]
     step_time = mean_step_time(means)
-    return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch))
+    return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch), details)
 
 
 def environment_of(summary: CellSummary) -> Mapping[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.cell import Cell, differing
 from gpugap.core.verdict import Comparison
 from gpugap.explain.cells import CellSummary, environment_of
-from gpugap.stats.compare import MARGIN, compare_paired, compare_unpaired
+from gpugap.stats.compare import MARGIN, compare_paired, compare_unpaired, control_family
 
 _MACHINE_FACTS = (
     "machine",
@@ -137,14 +137,21 @@ def _facts(summary: CellSummary) -> dict[str, Any]:
 def baseline_pairs(summaries: Sequence[CellSummary], margin: float = MARGIN) -> list[Pair]:
     """Every cell against the CPU cells of the same work: each device against the default and the tuned CPU.
 
-    The tuned CPU is compared with the default one; a device other than the CPU with both.
+    The tuned CPU is compared with the default one; a device other than the CPU with both. Verdicts hold for all
+    comparisons together.
     """
     pairs = []
     for b in summaries:
         for a in summaries:
             if _same_work(a.cell, b.cell) and _is_base(a.cell, b.cell):
                 pairs.append(compare_cells(a, b, margin))
-    return pairs
+    return judged_together(pairs)
+
+
+def judged_together(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs with verdicts that hold for all of them together (`gpugap.stats.compare.control_family`)."""
+    controlled = control_family([pair.comparison for pair in pairs])
+    return [replace(pair, comparison=comparison) for pair, comparison in zip(pairs, controlled, strict=True)]
 
 
 def _same_work(a: Cell, b: Cell) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -82,11 +83,26 @@ class Framework(Protocol):
     def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """What is really in force, read back from the framework."""
 
-    def clock(self, device: str) -> Clock:
-        """The clock for a device."""
+    def clock(self, device: str, *, single: bool = False) -> Clock:
+        """The clock for a device; `single` times every mark, with a fence at each where there is no other way."""
+
+    def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
+        """While it lasts, `mark` is called with the name of each phase of a step as it ends."""
+
+    def copier(self, arrays: Arrays, device: str) -> Callable[[], Any] | None:
+        """Copies a batch from host to device once; None where there is nothing to copy."""
+
+    def feed(self, step: Step, arrays: Arrays) -> None:
+        """Puts another batch of the same size into a built-in workload's step."""
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         """``peak_allocated_bytes`` and ``peak_reserved_bytes`` of the framework's allocator; None where unknown."""
+
+    def compilations(self) -> int:
+        """Graphs compiled or traced in this process so far."""
+
+    def denormal_share(self, step: Step) -> float | None:
+        """Share of the models' parameters that are denormal; None without models."""
 
     def is_finite(self, result: Any) -> bool:
         """Whether a step's result (loss or outputs) holds neither NaN nor infinity; waits for the device."""

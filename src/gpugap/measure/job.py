@@ -27,6 +27,7 @@ class Job:
         steps: steps of the steady window.
         seed: of data and initialization; the same for all cells, so that they compute the same.
         data: where batches come from.
+        purpose: ``timing``, or ``details`` for a look inside.
         timeout_s: after this the process is ended.
     """
 
@@ -41,6 +42,7 @@ class Job:
     seed: int
     data: str
     timeout_s: float
+    purpose: str = "timing"
 
     def to_json(self) -> str:
         """One line for the child's standard input."""

@@ -19,15 +19,25 @@ from gpugap.measure.target import Target
 from gpugap.workloads.data import parse_source
 
 MAX_BATCH = 2**31 - 1
+PROCESSES = 5
+"""Fresh processes a cell where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedCell:
-    """A cell, with what running it takes."""
+    """A cell, with what running it takes.
+
+    Attributes:
+        cell: the factors.
+        target: the workload or the user's file.
+        setting: what the framework is asked for.
+        steps: warm-up and steady steps, where they are not the effort's.
+    """
 
     cell: Cell
     target: Target
     setting: Setting
+    steps: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,17 +51,19 @@ class Effort:
         timeout_s: after this a process is ended.
         seed: of data, initialization and the order of cells.
         data: where batches come from.
+        details: further processes a cell that look inside the step, after the timing ones.
     """
 
-    processes: int = 5
+    processes: int = PROCESSES
     warmup_steps: int = 3
     steps: int = 20
     timeout_s: float = 600.0
     seed: int = 0
     data: str = "synthetic"
+    details: int = 0
 
     def __post_init__(self) -> None:
-        for name, low in (("processes", 1), ("steps", 1), ("warmup_steps", 0), ("seed", 0)):
+        for name, low in (("processes", 1), ("steps", 1), ("warmup_steps", 0), ("seed", 0), ("details", 0)):
             if getattr(self, name) < low:
                 raise BadValue(f"{name} is {getattr(self, name)}", f"give {low} or more")
         parse_source(self.data)
@@ -70,18 +82,19 @@ class Plan:
     def digest(self) -> str:
         """Digest of the plan; machine, library versions and the user's code are part of it."""
         effort = self.effort
-        facts: list[Any] = [[planned.cell.key, repr(planned.setting)] for planned in self.cells]
-        facts += [effort.processes, effort.warmup_steps, effort.steps, effort.seed, effort.data]
+        facts: list[Any] = [[one.cell.key, repr(one.setting), one.steps] for one in self.cells]
+        facts += [effort.processes, effort.warmup_steps, effort.steps, effort.seed, effort.data, effort.details]
         facts += [self.machine, sorted(self.versions.items()), __version__]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def jobs(self, session: str) -> list[Job]:
-        """All processes in order: blocks that hold every cell once, shuffled within each block."""
+        """All processes in order: blocks that hold every cell once, shuffled within each; then the looks inside."""
         effort, order = self.effort, random.Random(self.effort.seed)
         jobs: list[Job] = []
-        for block in range(effort.processes):
+        for block in range(effort.processes + effort.details):
             for index in order.sample(range(len(self.cells)), len(self.cells)):
                 planned = self.cells[index]
+                warmup_steps, steps = planned.steps or (effort.warmup_steps, effort.steps)
                 jobs.append(
                     Job(
                         cell=planned.cell,
@@ -90,11 +103,12 @@ class Plan:
                         session=session,
                         process=block * len(self.cells) + index,
                         block=block,
-                        warmup_steps=effort.warmup_steps,
-                        steps=effort.steps,
+                        warmup_steps=warmup_steps,
+                        steps=steps,
                         seed=effort.seed,
                         data=effort.data,
                         timeout_s=effort.timeout_s,
+                        purpose="timing" if block < effort.processes else "details",
                     )
                 )
         return jobs
@@ -143,6 +157,7 @@ class Request:
         mode: ``train`` or ``inference``.
         batch: samples a step.
         precision: of the ``default`` cell.
+        steps: warm-up and steady steps, where they are not the effort's.
     """
 
     target: Target
@@ -151,6 +166,7 @@ class Request:
     mode: str
     batch: int
     precision: str = "fp32"
+    steps: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MAX_BATCH:
@@ -169,7 +185,7 @@ def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
     Raises:
         UnknownName: the device is not one of the host's.
     """
-    if request.device not in host.devices and f"{request.device}:0" not in host.devices:
+    if request.device not in host.devices:
         raise UnknownName("device", request.device, host.devices)
     settings = {"default": Setting(precision=request.precision)}
     if request.device == "cpu" and request.framework != "null":
@@ -194,4 +210,4 @@ def _planned(request: Request, tuning: str, setting: Setting, data: str) -> Plan
         data="own" if target.path else parse_source(data)[0],
         extra=extra,
     )
-    return PlannedCell(cell, target, setting)
+    return PlannedCell(cell, target, setting, request.steps)

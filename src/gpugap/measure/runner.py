@@ -58,6 +58,9 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
         settings=done.get("settings", {}) | {"seed": job.seed},
         environment=around | {"versions": versions},
         error=done["error"],
+        purpose=job.purpose,
+        details=done.get("details", {}),
+        guards=done.get("guards", {}),
         started_at=started_at,
         gpugap=__version__,
     )
@@ -93,9 +96,11 @@ def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str,
                     return message["done"], ("ok", {})
                 phase = message["phase"]
                 on_phase(phase)
-        if time.monotonic() >= deadline:
+        try:
+            returncode = child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
             return None, _timeout(job, phase)
-        return None, _death(child.wait(), phase, output)
+        return None, _death(returncode, phase, output)
     finally:
         _end(child)
 

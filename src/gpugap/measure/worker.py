@@ -17,14 +17,19 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from gpugap.core.errors import GpugapError, OutOfMemory, StepNotFinite, StepRaised, Unsupported
 from gpugap.core.record import Status
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
+from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
+from gpugap.measure.guards import Guard, starved
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
 from gpugap.measure.target import load_step
+from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
@@ -73,23 +78,53 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     phases["first_step_s"] = first[0]
     if not framework.is_finite(result):
         return "not-finite"
-    report.enter("steps")
-    energy = EnergyWindow(meter_for(job.cell.device))
     if job.warmup_steps:
+        report.enter("warm-up")
         content["step_time_s"], result = run_window(body, clock, job.warmup_steps)
         content["warmup_steps"] = len(content["step_time_s"])
-    energy.begin()
+    if job.purpose == "details":
+        return _details(job, framework, report, step, body)
+    report.enter("steps")
+    guard = Guard(framework, job.cell.device, cpu_sensor.describe().usable_cores)
+    guard.begin()
     steady, result = run_window(body, clock, job.steps)
-    content["energy"] = energy.end() | {"steps": job.steps}
+    content["guards"] = guard.end(step, content["settings"])
     content["step_time_s"] = content["step_time_s"] + steady
-    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _details(job: Job, framework: Framework, report: Report, step: Any, body: Callable[[], Any]) -> Status:
+    """Memory, energy and phases, each in a pass of its own; the step times of this process are no replicate."""
+    content, device = report.content, job.cell.device
+    report.enter("memory")
+    body()
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(device)}
+    report.enter("energy")
+    content["energy"] = _energy(job, framework, body)
+    report.enter("phases")
+    content["details"] = look_inside(job, framework, step, body)
+    content["guards"] = {"tags": ["loader-starvation"] if starved(content["details"]) else []}
+    content["step_time_s"], content["warmup_steps"] = [], 0
+    return "ok"
+
+
+def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str, Any]:
+    """Energy of as many steps as the counter needs; null with the reason where there is none."""
+    meter = meter_for(job.cell.device)
+    window, steps = EnergyWindow(meter), 0
+    begin = time.monotonic()
+    clock = framework.clock(job.cell.device)
+    window.begin()
+    while meter.update_s and time.monotonic() - begin < ENERGY_WINDOW_S:
+        run_window(body, clock, job.steps)
+        steps += job.steps
+    return window.end() | {"steps": steps}
 
 
 def _built_in(job: Job, framework: Framework) -> Any:
     spec = workload(job.cell.workload)
     channels, height, width = spec.input_shape
-    needed = 4 * job.cell.batch * channels * height * width
+    needed = 4 * job.cell.batch * spec.images * channels * height * width
     if needed > available_memory_bytes():
         message = f"a batch of {job.cell.batch} images takes {gibibytes(needed)}, more than this machine has free"
         raise OutOfMemory(message, _SMALLER)
@@ -104,7 +139,8 @@ def _peak_rss_bytes() -> int:
 def _limit_memory(device: str) -> None:
     """Lets an allocation beyond free memory fail here instead of calling the kernel's OOM killer (CPU cells, Linux)."""
     if device == "cpu" and sys.platform == "linux":
-        resource.setrlimit(resource.RLIMIT_DATA, (available_memory_bytes(), resource.RLIM_INFINITY))
+        limit = available_memory_bytes() + psutil.Process().memory_info().data
+        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
 
 
 def _explain(error: BaseException, framework: Framework | None, job: Job) -> tuple[Status, dict[str, str]]:
@@ -140,7 +176,9 @@ def _end_with_parent() -> None:
 
 def main() -> None:
     """Entry point of the child process."""
-    pipe = os.fdopen(int(sys.argv[1]), "w", encoding="utf-8")
+    descriptor = int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # the parent waits for this process, not for its children
+    pipe = os.fdopen(descriptor, "w", encoding="utf-8")
 
     def send(message: dict[str, Any]) -> None:
         pipe.write(json.dumps(message) + "\n")

@@ -60,18 +60,26 @@ def in_container(root: Path = Path("/")) -> bool:
     return any(mark.exists() for mark in marks) or "KUBERNETES_SERVICE_HOST" in os.environ
 
 
-def available_memory_bytes() -> int:
-    """Memory that can be taken without swapping, within the container's limit."""
-    available = int(psutil.virtual_memory().available)
-    limit, used = (_number(Path("/sys/fs/cgroup") / name) for name in ("memory.max", "memory.current"))
-    return available if limit is None else max(0, min(available, limit - (used or 0)))
+def available_memory_bytes(root: Path = Path("/")) -> int:
+    """Memory that can be taken without swapping, within the container's limit; file caches count as free."""
+    available, folder = int(psutil.virtual_memory().available), root / "sys/fs/cgroup"
+    limit, used = _number(_text(folder / "memory.max")), _number(_text(folder / "memory.current"))
+    if limit is None:
+        return available
+    lines = (line.split() for line in _text(folder / "memory.stat").splitlines())
+    cached = sum(int(line[1]) for line in lines if line[0] in ("active_file", "inactive_file"))
+    return max(0, min(available, limit - max(0, (used or 0) - cached)))
 
 
-def _number(path: Path) -> int | None:
+def _text(path: Path) -> str:
     try:
-        return int(path.read_text())
-    except (OSError, ValueError):
-        return None
+        return path.read_text()
+    except OSError:
+        return ""
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.strip().isdecimal() else None
 
 
 def _git_commit() -> str | None:

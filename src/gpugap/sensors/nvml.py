@@ -55,6 +55,23 @@ class NvmlMeter:
             return None
 
 
+_HARMLESS = 0x0000000000000001 | 0x0000000000000002
+"""NVML's reasons "GPU idle" and "application clocks setting" are no throttling."""
+
+
+def throttle_reasons(device: str, opener: Callable[[], Any | None] = _open) -> int | None:
+    """NVML's bit mask of reasons for lowered clocks now, harmless ones left out; None where it cannot be asked."""
+    kind, _, number = device.partition(":")
+    nvml = opener() if kind == "cuda" else None
+    if nvml is None:
+        return None
+    try:
+        handle = nvml.nvmlDeviceGetHandleByIndex(int(number or 0))
+        return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) & ~_HARMLESS
+    except nvml.NVMLError:
+        return None
+
+
 def gpu_states(opener: Callable[[], Any | None] = _open) -> list[dict[str, Any]]:
     """One entry a GPU: name, driver, memory, clocks, temperature, power limit, throttle reasons; None where unknown."""
     nvml = opener()
@@ -70,7 +87,9 @@ def gpu_states(opener: Callable[[], Any | None] = _open) -> list[dict[str, Any]]
 
     states = []
     for index in range(ask("nvmlDeviceGetCount") or 0):
-        handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        handle = ask("nvmlDeviceGetHandleByIndex", index)
+        if handle is None:  # a GPU that fell off the bus, or one this user may not open
+            continue
         memory = ask("nvmlDeviceGetMemoryInfo", handle)
         limit_mw = ask("nvmlDeviceGetEnforcedPowerLimit", handle)
         states.append(

@@ -25,8 +25,7 @@ class RaplMeter:
     @classmethod
     def find(cls, root: Path = ROOT) -> RaplMeter | None:
         """The meter of this machine; None without packages or without the right to read them."""
-        packages = sorted(root.glob("intel-rapl:[0-9]*")) if root.is_dir() else []
-        packages = [package for package in packages if package.name.count(":") == 1]
+        packages = _packages(root)
         readable = all(_number(package / "energy_uj") is not None for package in packages)
         return cls(packages) if packages and readable else None
 
@@ -38,7 +37,10 @@ class RaplMeter:
             if now is None or last is None:
                 return None
             if now < last:
-                self._turned_uj[package] += _number(package / "max_energy_range_uj") or 0
+                span = _number(package / "max_energy_range_uj")
+                if span is None:
+                    return None
+                self._turned_uj[package] += span
             self._last_uj[package] = now
             total += now + self._turned_uj[package]
         return total / 1e6
@@ -46,10 +48,22 @@ class RaplMeter:
 
 def unreadable_reason(root: Path = ROOT) -> str | None:
     """Why RAPL exists and cannot be read, with the remedy; None when it is absent or readable."""
-    packages = sorted(root.glob("intel-rapl:[0-9]")) if root.is_dir() else []
-    if packages and _number(packages[0] / "energy_uj") is None:
+    if any(_number(package / "energy_uj") is None for package in _packages(root)):
         return f"RAPL is there but not readable: sudo chmod a+r {root}/intel-rapl:*/energy_uj"
     return None
+
+
+def _packages(root: Path) -> list[Path]:
+    """Folders of the CPU packages; neither their parts nor ``psys``, which holds the packages once more."""
+    found = []
+    for folder in sorted(root.glob("intel-rapl:[0-9]*")) if root.is_dir() else []:
+        try:
+            name = (folder / "name").read_text()
+        except OSError:
+            continue
+        if name.startswith("package"):
+            found.append(folder)
+    return found
 
 
 def _number(path: Path) -> int | None:

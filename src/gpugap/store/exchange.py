@@ -31,6 +31,10 @@ MIN_STEP_TIME_S, MAX_STEP_TIME_S = 1e-12, 1e7
 _REMEDY = "docs/records.md shows the format; its first seven fields are enough"
 
 
+_NOT_A_FIELD = ("cell", "step_time_s", "steadiness", "extra")
+"""Attributes of a record that are not written, or written in a form of their own."""
+
+
 def _plain_text(text: str) -> str:
     if not text.strip() or any(ord(character) < 32 for character in text):
         raise ValueError("empty text or control characters")
@@ -71,6 +75,9 @@ class _RecordLine(BaseModel):
     settings: dict[str, Any] = {}
     environment: dict[str, Any] | None = None
     error: dict[str, str] | None = None
+    purpose: Literal["timing", "details"] = "timing"
+    details: dict[str, Any] = {}
+    guards: dict[str, Any] = {}
     started_at: Annotated[Name, Field(max_length=40)] | None = None
     gpugap: str | None = None
 
@@ -90,14 +97,14 @@ class RecordFile:
 
 def to_line(record: Record) -> str:
     """The record as one JSON line, without the newline."""
-    known = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in ("cell", "extra", "step_time_s")}
+    known = {f.name: getattr(record, f.name) for f in fields(record) if f.name not in _NOT_A_FIELD}
     head = {"schema": SCHEMA, "cell": record.cell.to_dict()}
     order = ("session", "process", "block")
     body = {name: known.pop(name) for name in order} | {
         "step_time_s": record.step_time_s,
         "status": known.pop("status"),
     }
-    optional = {name: value for name, value in known.items() if value not in (None, {})}
+    optional = {name: value for name, value in known.items() if value not in (None, {}, "timing")}
     return json.dumps({**head, **body, **optional, **record.extra}, allow_nan=False, default=dict)
 
 
@@ -139,9 +146,10 @@ def _not_finite(value: object, where: str = "") -> str | None:
 
 def _to_record(parsed: _RecordLine) -> Record:
     cell = Cell.from_dict({k: v for k, v in parsed.cell.model_dump().items() if v is not None})
-    if parsed.status == "ok" and len(parsed.step_time_s) <= parsed.warmup_steps:
+    timing = parsed.purpose == "timing"
+    if timing and parsed.status == "ok" and len(parsed.step_time_s) <= parsed.warmup_steps:
         raise BadRecordFile("step_time_s: an ok record needs at least one step after warm-up", _REMEDY)
-    values = {f.name: getattr(parsed, f.name) for f in fields(Record) if f.name not in ("cell", "step_time_s", "extra")}
+    values = {f.name: getattr(parsed, f.name) for f in fields(Record) if f.name not in _NOT_A_FIELD}
     values["step_time_s"] = tuple(float(time) for time in parsed.step_time_s)
     return Record(cell=cell, extra=parsed.model_extra or {}, **values)
 

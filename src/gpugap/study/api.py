@@ -17,7 +17,7 @@ from gpugap.core.step import Step
 from gpugap.core.table import html_table, text_table
 from gpugap.core.units import significant, time_scale
 from gpugap.explain.cells import CellSummary, summarize
-from gpugap.explain.pairs import Pair, compare_cells, match
+from gpugap.explain.pairs import Pair, compare_cells, judged_together, match
 from gpugap.measure.inprocess import batch_of, device_of, framework_of, measure_here
 from gpugap.measure.plan import Effort
 from gpugap.measure.runner import run_job
@@ -170,7 +170,7 @@ def compare_sides(side_a: list[CellSummary], side_b: list[CellSummary], margin: 
     if not matched:
         message = "no cell of A has the workload and mode of a cell of B"
         raise InputError(message, "gpugap records list shows the cells; name one on each side")
-    return [compare_cells(one, other, margin) for one, other in matched]
+    return judged_together([compare_cells(one, other, margin) for one, other in matched])
 
 
 def _records(side: str | Path | Measurement) -> Iterable[Record]:

@@ -58,9 +58,7 @@ def preset(name: str) -> Preset:
 
 def prepare_study(chosen: Preset, effort: Effort, *, framework: str, device: str | None) -> Prepared:
     """The plan of ``gpugap study``: the preset's cells on every device present, or on one."""
-    wanted = [
-        (parse_target(name), {"mode": mode, "batch": batch, "precision": "fp32"}) for name, mode, batch in chosen.cells
-    ]
+    wanted = [(parse_target(name), factors) for name, factors in chosen.cells]
     return _prepare(wanted, framework, device, effort)
 
 
@@ -90,6 +88,7 @@ def _prepare(
 def _chosen_devices(device: str | None, present: tuple[str, ...]) -> Iterable[str]:
     """The device asked for, or one of each kind present."""
     if device is not None:
-        return (device,)
+        same = {"cuda": "cuda:0", "cuda:0": "cuda"}.get(device, device)
+        return (same if device not in present and same in present else device,)
     first = {name.partition(":")[0]: name for name in reversed(present)}
     return tuple(name for name in present if name in first.values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import signal
 import time
 import uuid
 from collections.abc import Iterator
@@ -14,10 +15,12 @@ from typing import Any, Protocol
 
 from gpugap.core.errors import StoreWriteFailed
 from gpugap.core.record import Record
+from gpugap.explain.cells import summarize
 from gpugap.measure.job import Job
 from gpugap.measure.plan import Plan, remaining
 from gpugap.measure.runner import run_job
 from gpugap.measure.turns import my_turn
+from gpugap.stats.stopping import Stopping
 from gpugap.store.database import Session, Store
 from gpugap.store.location import lock_folder
 from gpugap.study.rescue import rescue
@@ -69,11 +72,13 @@ class Wish:
         command: what resumes it, for people.
         budget_s: no process is started that is not expected to end within this time; None for no bound.
         fresh: measure again although an equal plan was measured before.
+        max_width: stop when half of every cell's interval is at most this share of its value; None runs the whole plan.
     """
 
     command: str
     budget_s: float | None = None
     fresh: bool = False
+    max_width: float | None = None
 
 
 def run_session(plan: Plan, environment: dict[str, Any], store: Store, wish: Wish, progress: Progress) -> Outcome:
@@ -93,35 +98,37 @@ def run_session(plan: Plan, environment: dict[str, Any], store: Store, wish: Wis
         known = store.records([session.session])
         jobs = plan.jobs(session.session)
         progress.begin(session, len(jobs) - len(remaining(jobs, known)), len(jobs))
-        run = _Run(jobs, known, store, wish.budget_s)
+        run = _Run(jobs, known, store, wish)
         interrupted = False
         try:
             run.go(environment, progress)
         except KeyboardInterrupt:
             interrupted = True
         records = tuple(known + run.added)
-        complete = not remaining(jobs, records)
+        complete = not remaining(jobs, records) or run.settled()
         return Outcome(session, records, len(run.added), complete, interrupted)
 
 
 class _Run:
     """One run over the remaining jobs; keeps its records until the store has them."""
 
-    def __init__(self, jobs: list[Job], known: list[Record], store: Store, budget_s: float | None) -> None:
+    def __init__(self, jobs: list[Job], known: list[Record], store: Store, wish: Wish) -> None:
         self.added: list[Record] = []
         self._jobs, self._known, self._store = jobs, known, store
-        self._budget_s = budget_s
+        self._budget_s, self._stopping = wish.budget_s, Stopping(wish.max_width)
         self._begin = time.monotonic()
         self._costs_s: dict[str, list[float]] = {}
 
     def go(self, environment: dict[str, Any], progress: Progress) -> None:
         """Runs jobs until none is left or the budget is spent."""
         skipped: set[str] = set()
+        block = None
         while True:
             left = remaining(self._jobs, [*self._known, *self.added])
             job = next((job for job in left if job.cell.key not in skipped), None)
-            if job is None:
+            if job is None or (job.block != block and self.settled()):
                 return
+            block = job.block
             if not self._affordable(job):
                 skipped.add(job.cell.key)
                 continue
@@ -130,8 +137,14 @@ class _Run:
                 begin = time.monotonic()
                 record = run_job(job, environment, progress.phase)
                 self._costs_s.setdefault(job.cell.key, []).append(time.monotonic() - begin)
-            self._keep(record)
+                with _undisturbed():
+                    self._keep(record)
             progress.finished(record)
+
+    def settled(self) -> bool:
+        """Whether every cell that can be measured is known as well as was wished."""
+        summaries = [one for one in summarize([*self._known, *self.added]) if one.step_time.value is not None]
+        return bool(summaries) and self._stopping.satisfied([[*one.process_means_s().values()] for one in summaries])
 
     def _keep(self, record: Record) -> None:
         self.added.append(record)
@@ -159,6 +172,16 @@ class _Run:
 
 
 @contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Holds Ctrl-C back until what was measured is written."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
 def _session(plan: Plan, store: Store, wish: Wish) -> Iterator[Session]:
     """The newest session of this plan, or a new one; held by a lock that ends with this process.
 
@@ -174,7 +197,7 @@ def _session(plan: Plan, store: Store, wish: Wish) -> Iterator[Session]:
         session=uuid.uuid4().hex[:16],
         plan=plan.digest,
         command=wish.command,
-        processes=len(plan.cells) * plan.effort.processes,
+        processes=len(plan.cells) * (plan.effort.processes + plan.effort.details),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     with _held(session.session):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gpugap.core.workload import Layer, Workload
+from gpugap.core.workload import Layer, Network, Workload
 
 WIDTHS = (64, 128, 256)
 
@@ -28,7 +28,7 @@ def conv6() -> Workload:
         title="Conv-6",
         image_size=32,
         classes=10,
-        layers=tuple(layers),
+        networks=(Network("", tuple(layers)),),
         optimizer="adam",
         learning_rate=3e-4,
         source="Frankle & Carbin 2019, arXiv:1803.03635, figure 2",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gpugap.core.workload import Layer, Workload
+from gpugap.core.workload import Layer, Network, Workload
 
 WIDTHS = (64, 128, 256, 512)
 
@@ -48,7 +48,7 @@ def resnet18(image_size: int) -> Workload:
         title="ResNet-18",
         image_size=image_size,
         classes=classes,
-        layers=tuple(layers),
+        networks=(Network("", tuple(layers)),),
         optimizer="sgd",
         learning_rate=0.1,
         momentum=0.9,

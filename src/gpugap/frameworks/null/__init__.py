@@ -10,6 +10,8 @@ import math
 import platform
 import time
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from numbers import Rational, Real
 from typing import TYPE_CHECKING, Any
 
 from gpugap.core.errors import Unsupported
@@ -64,17 +66,36 @@ class NullFramework:
         """Nothing is in force."""
         return {}
 
-    def clock(self, device: str) -> Clock:
+    def clock(self, device: str, *, single: bool = False) -> Clock:
         """The host's clock."""
         return HostClock()
+
+    def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
+        """A step of plain Python has no phases to see."""
+        return nullcontext()
+
+    def copier(self, arrays: Arrays, device: str) -> Callable[[], Any] | None:
+        """Nothing to copy."""
+        return None
+
+    def feed(self, step: Step, arrays: Arrays) -> None:
+        """The busy loop reads no batch."""
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         """No allocator of its own."""
         return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
+    def compilations(self) -> int:
+        """Nothing is compiled."""
+        return 0
+
+    def denormal_share(self, step: Step) -> float | None:
+        """There are no parameters."""
+        return None
+
     def is_finite(self, result: Any) -> bool:
         """True unless the result is a number that is NaN or infinite."""
-        return not isinstance(result, int | float) or math.isfinite(result)
+        return not isinstance(result, Real) or isinstance(result, Rational) or math.isfinite(result)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Python's own `MemoryError`."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import sys
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +14,9 @@ from gpugap.core.errors import UnknownName
 from gpugap.core.setting import Device
 from gpugap.frameworks.torch import settings
 from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
+from gpugap.frameworks.torch.inside import denormal_share, observed
 from gpugap.frameworks.torch.nets import build_step
-from gpugap.frameworks.torch.step import body
+from gpugap.frameworks.torch.step import body, feed
 
 if TYPE_CHECKING:
     from gpugap.core.cell import Cell
@@ -73,13 +76,39 @@ class TorchFramework:
         """Threads, math mode, memory format and autocast in force."""
         return settings.read_back(setting)
 
-    def clock(self, device: str) -> Clock:
+    def clock(self, device: str, *, single: bool = False) -> Clock:
         """The clock for a device."""
-        return self._backend(device).clock(device)
+        return self._backend(device).clock(device, single)
+
+    def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Marks the ends of forward, backward and optimizer."""
+        return observed(step, mark)
+
+    def copier(self, arrays: Arrays, device: str) -> Callable[[], Any] | None:
+        """Copies images and labels to the device from pinned memory, as a data loader would; None on a CPU."""
+        backend = self._backend(device)
+        if backend.kind == "cpu":
+            return None
+        place = backend.place(device)
+        tensors = [backend.pinned(torch.from_numpy(array)) for array in arrays]
+        return lambda: [tensor.to(place, non_blocking=True, copy=True) for tensor in tensors]
+
+    def feed(self, step: Step, arrays: Arrays) -> None:
+        """Copies a batch into the tensors the step works on."""
+        feed(step, arrays)
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         """Peaks of torch's allocator since `apply`."""
         return self._backend(device).memory(device)
+
+    def compilations(self) -> int:
+        """Graphs that torch.compile made so far; 0 while it was never used."""
+        dynamo = sys.modules.get("torch._dynamo.utils")
+        return int(dynamo.counters["stats"]["unique_graphs"]) if dynamo is not None else 0
+
+    def denormal_share(self, step: Step) -> float | None:
+        """Share of denormal values among the floating-point parameters."""
+        return denormal_share(step)
 
     def is_finite(self, result: Any) -> bool:
         """Whether every tensor and number in the result is finite."""

@@ -16,7 +16,7 @@ import torch
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
 from gpugap.frameworks.protocol import Clock, HostClock
-from gpugap.frameworks.torch.fence import EventClock, WindowClock
+from gpugap.frameworks.torch.fence import WINDOW_STEPS, EventClock, WindowClock
 
 NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
@@ -31,7 +31,8 @@ class Backend(Protocol):
     def check(self, device: str, precision: str) -> None: ...
     def begin(self, device: str) -> None: ...
     def place(self, device: str) -> torch.device: ...
-    def clock(self, device: str) -> Clock: ...
+    def clock(self, device: str, single: bool) -> Clock: ...
+    def pinned(self, tensor: torch.Tensor) -> torch.Tensor: ...
     def memory(self, device: str) -> Mapping[str, int | None]: ...
 
 
@@ -64,8 +65,11 @@ class CpuBackend:
     def place(self, device: str) -> torch.device:
         return torch.device("cpu")
 
-    def clock(self, device: str) -> Clock:
+    def clock(self, device: str, single: bool = False) -> Clock:
         return HostClock()
+
+    def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         return NO_PEAKS
@@ -119,8 +123,11 @@ class CudaBackend:
     def place(self, device: str) -> torch.device:
         return torch.device("cpu") if self._place_on == "cpu" else torch.device("cuda", _index(device))
 
-    def clock(self, device: str) -> Clock:
+    def clock(self, device: str, single: bool = False) -> Clock:
         return EventClock(self._cuda)
+
+    def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor if self._place_on == "cpu" else tensor.pin_memory()
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         index = _index(device)
@@ -163,8 +170,11 @@ class MpsBackend:
     def place(self, device: str) -> torch.device:
         return torch.device(self._place_on)
 
-    def clock(self, device: str) -> Clock:
-        return WindowClock(self._mps.synchronize)
+    def clock(self, device: str, single: bool = False) -> Clock:
+        return WindowClock(self._mps.synchronize, 1 if single else WINDOW_STEPS)
+
+    def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         """The allocator keeps no peak: the driver's total now, as reserved."""

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
+WINDOW_STEPS = 5
+"""Steps between two fences where single steps cannot be timed without one."""
+
 
 class EventClock:
     """Times steps with CUDA events recorded into the stream, so no step waits for the host.
@@ -53,7 +56,7 @@ class WindowClock:
         window_steps: steps between two fences.
     """
 
-    def __init__(self, fence: Callable[[], None], window_steps: int = 5) -> None:
+    def __init__(self, fence: Callable[[], None], window_steps: int = WINDOW_STEPS) -> None:
         self._fence = fence
         self.window_steps = window_steps
         self._times_s: list[float] = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -13,6 +13,10 @@ from gpugap.core.errors import BadStepFile
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.settings import AUTOCAST
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
@@ -114,3 +118,18 @@ def _channels_last(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return type(value)(_channels_last(item) for item in value) if type(value) in (list, tuple) else value
     return value
+
+
+def feed(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:
+    """Copies a batch into the tensors a built-in step works on.
+
+    Args:
+        step: with a batch of images and labels, of images alone, or of two domains of images (CycleGAN).
+        arrays: images (both domains one behind the other) and labels.
+    """
+    images, labels = (torch.from_numpy(array) for array in arrays)
+    held = step.batch if isinstance(step.batch, list | tuple) else (step.batch,)
+    fresh = (images, labels) if held[0].shape[0] == images.shape[0] else images.chunk(2)
+    with torch.no_grad():
+        for tensor, values in zip(held, fresh, strict=False):
+            tensor.copy_(values, non_blocking=True)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gpugap.core.errors import BadValue
-from gpugap.workloads.data.cifar import cifar10
-from gpugap.workloads.data.folder import image_folder
-from gpugap.workloads.data.synthetic import synthetic
+from gpugap.workloads.data.cifar import cifar10_source
+from gpugap.workloads.data.folder import folder_source
+from gpugap.workloads.data.synthetic import synthetic, synthetic_source
 
 if TYPE_CHECKING:
     from gpugap.core.workload import Workload
     from gpugap.workloads.data.synthetic import Batch
+
+MAX_CLASSES = 1_000_000
+"""Subfolders a folder may have for a workload without classes."""
 
 SOURCES = ("synthetic", "cifar10:PATH", "folder:PATH")
 
@@ -32,28 +36,38 @@ def parse_source(text: str) -> tuple[str, Path | None]:
 
 
 def load_batch(source: str, workload: Workload, batch: int, seed: int) -> Batch:
-    """One batch for a workload.
+    """One batch for a workload; as `open_data`."""
+    if parse_source(source)[1] is None:
+        return synthetic(batch * workload.images, workload.image_size, max(1, workload.classes), seed)
+    return open_data(source, workload, seed)(batch)
+
+
+def open_data(source: str, workload: Workload, seed: int) -> Callable[[int], Batch]:
+    """Opens data for a workload; the result draws a batch at every call.
 
     Args:
         source: as `parse_source` takes it.
-        workload: gives image size and number of classes.
-        batch: samples.
-        seed: of synthetic images, and of the choice of samples from a data set.
+        workload: gives image size, number of classes, and how many images a sample takes.
+        seed: of synthetic images, and of the choice of samples.
 
     Returns:
-        Images as float32 of shape (batch, 3, size, size) near zero mean and unit variance; labels as int64 (batch,).
+        A function of the batch size that gives images as float32 of shape (n, 3, size, size) near zero mean and unit
+        variance, n being batch times the images a sample takes, and labels as int64 (n,), 0 without classes.
 
     Raises:
         CorruptData: the path does not hold what it should.
         BadValue: the data do not suit the workload.
     """
     kind, path = parse_source(source)
+    size = workload.image_size
     if path is None:
-        return synthetic(batch, workload.image_size, workload.classes, seed)
-    if kind == "cifar10":
-        if workload.image_size != 32 or workload.classes < 10:
+        draw = synthetic_source(size, max(1, workload.classes), seed)
+    elif kind == "cifar10":
+        if size != 32 or 0 < workload.classes < 10:
             raise BadValue(
                 f"CIFAR-10 holds 32×32 images of 10 classes, {workload.name} takes others", "use folder:PATH"
             )
-        return cifar10(path, batch, seed)
-    return image_folder(path, (batch, workload.image_size, workload.classes), seed)
+        draw = cifar10_source(path, seed)
+    else:
+        draw = folder_source(path, size, workload.classes or MAX_CLASSES, seed)
+    return lambda batch: draw(batch * workload.images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +45,11 @@ def cifar10(folder: Path, batch: int, seed: int) -> Batch:
     Raises:
         CorruptData: a file is missing, truncated or of another form.
     """
+    return cifar10_source(folder, seed)(batch)
+
+
+def cifar10_source(folder: Path, seed: int) -> Callable[[int], Batch]:
+    """Draws random batches from the training images, which are read once; as `cifar10`."""
     if (folder / "cifar-10-batches-py").is_dir():
         folder = folder / "cifar-10-batches-py"
     paths = [folder / name for name in FILES if (folder / name).is_file()]
@@ -52,9 +58,14 @@ def cifar10(folder: Path, batch: int, seed: int) -> Batch:
     parts = [_read(path) for path in paths]
     pixels = np.concatenate([part[0] for part in parts])
     labels = np.concatenate([part[1] for part in parts])
-    chosen = np.random.default_rng(seed).choice(len(labels), size=batch, replace=batch > len(labels))
-    images = pixels[chosen].reshape(-1, 3, 32, 32).astype(np.float32) / 255
-    return np.ascontiguousarray((images - MEAN) / STD), labels[chosen]
+    random = np.random.default_rng(seed)
+
+    def draw(batch: int) -> Batch:
+        chosen = random.choice(len(labels), size=batch, replace=batch > len(labels))
+        images = pixels[chosen].reshape(-1, 3, 32, 32).astype(np.float32) / 255
+        return np.ascontiguousarray((images - MEAN) / STD), labels[chosen]
+
+    return draw
 
 
 def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
@@ -62,20 +73,11 @@ def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         pixels = np.asarray(content[b"data"], dtype=np.uint8)
         labels = np.asarray(content[b"labels"], dtype=np.int64)
-    except (
-        pickle.UnpicklingError,
-        EOFError,
-        KeyError,
-        TypeError,
-        ValueError,
-        AttributeError,
-        IndexError,
-        OSError,
-    ) as error:
+    except Exception as error:
         raise CorruptData(
             f"{path} is not a CIFAR-10 python batch ({type(error).__name__}: {error})", _REMEDY
         ) from error
-    if pixels.ndim != 2 or pixels.shape != (len(labels), 3072) or not len(labels):
+    if labels.ndim != 1 or not len(labels) or pixels.shape != (len(labels), 3072):
         raise CorruptData(f"{path} holds arrays of shape {pixels.shape} and {labels.shape}, not (n, 3072)", _REMEDY)
     if labels.min() < 0 or labels.max() > 9:
         raise CorruptData(f"{path} holds labels outside 0-9", _REMEDY)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,11 @@ def image_folder(folder: Path, shape: tuple[int, int, int], seed: int) -> Batch:
         MissingExtra: Pillow is not installed.
     """
     batch, size, classes = shape
+    return folder_source(folder, size, classes, seed)(batch)
+
+
+def folder_source(folder: Path, size: int, classes: int, seed: int) -> Callable[[int], Batch]:
+    """Draws random batches from the folder, decoding every image anew, as a training run does; as `image_folder`."""
     if not folder.is_dir():
         raise CorruptData(f"no such folder: {folder}", _REMEDY)
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -46,10 +52,14 @@ def image_folder(folder: Path, shape: tuple[int, int, int], seed: int) -> Batch:
         raise CorruptData(
             f"{folder} has {len(names)} classes, the workload {classes}", "remove classes or use another workload"
         )
-    chosen = np.random.default_rng(seed).choice(len(files), size=batch, replace=batch > len(files))
-    images = {index: _decode(files[index][0], size) for index in set(chosen.tolist())}
-    labels = np.array([files[index][1] for index in chosen], dtype=np.int64)
-    return np.stack([images[index] for index in chosen.tolist()]), labels
+    random = np.random.default_rng(seed)
+
+    def draw(batch: int) -> Batch:
+        chosen = random.choice(len(files), size=batch, replace=batch > len(files)).tolist()
+        labels = np.array([files[index][1] for index in chosen], dtype=np.int64)
+        return np.stack([_decode(files[index][0], size) for index in chosen]), labels
+
+    return draw
 
 
 def _decode(path: Path, size: int) -> NDArray[np.float32]:
@@ -60,6 +70,6 @@ def _decode(path: Path, size: int) -> NDArray[np.float32]:
     try:
         with Image.open(path) as image:
             pixels = np.asarray(image.convert("RGB").resize((size, size)), dtype=np.float32)
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
+    except (UnidentifiedImageError, Image.DecompressionBombError, OSError, ValueError, SyntaxError) as error:
         raise CorruptData(f"{path} is not a readable image ({error})", "remove or replace it") from error
     return np.ascontiguousarray(pixels.transpose(2, 0, 1) / 127.5 - 1)

@@ -7,6 +7,7 @@ time they give is not the time of real data.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 DISTINCT_IMAGES = 1024
 """At most this many different images are drawn; larger batches repeat them, so memory stays near the batch itself."""
+
+_SMALL = 64
+"""Up to this size in pixels the pool holds all distinct images; above, a sixteenth, to keep it in a few MiB."""
 
 _LUMA_SHARE = 0.9
 """Share of a channel's variance common to all three channels."""
@@ -47,6 +51,24 @@ def synthetic(batch: int, size: int, classes: int, seed: int) -> Batch:
         images = np.resize(images, (batch, 3, size, size))
     labels = random.integers(0, classes, size=batch, dtype=np.int64)
     return np.ascontiguousarray(images), labels
+
+
+def synthetic_source(size: int, classes: int, seed: int) -> Callable[[int], Batch]:
+    """Draws random batches from a pool of synthetic images in memory, as a small data set would be fed.
+
+    Args:
+        size: height and width in pixels.
+        classes: as `synthetic`.
+        seed: of the pool and of the draws.
+    """
+    pixels, labels = synthetic(DISTINCT_IMAGES if size <= _SMALL else DISTINCT_IMAGES // 16, size, classes, seed)
+    random = np.random.default_rng(seed)
+
+    def draw(batch: int) -> Batch:
+        chosen = random.integers(0, len(labels), size=batch)
+        return pixels[chosen], labels[chosen]
+
+    return draw
 
 
 def _pink(random: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[np.float64]:

@@ -11,15 +11,17 @@ from torch import nn
 from gpugap.core.errors import UnknownName
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.nets.conv6 import Conv6
+from gpugap.frameworks.torch.nets.cyclegan import cyclegan_step
 from gpugap.frameworks.torch.nets.resnet18 import ResNet18
+from gpugap.frameworks.torch.nets.vgg16 import VGG16
 
 if TYPE_CHECKING:
     from gpugap.core.cell import Cell
     from gpugap.core.workload import Workload
     from gpugap.frameworks.protocol import Arrays
 
-BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {"conv6": Conv6, "resnet18": ResNet18}
-"""Module of each family, called with image size and number of classes."""
+BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {"conv6": Conv6, "resnet18": ResNet18, "vgg16": VGG16}
+"""Module of each family of classifiers, called with image size and number of classes."""
 
 
 def build_net(workload: Workload) -> nn.Module:
@@ -43,8 +45,10 @@ def build_optimizer(workload: Workload, net: nn.Module) -> torch.optim.Optimizer
 
 
 def build_step(workload: Workload, cell: Cell, arrays: Arrays, place: torch.device) -> Step:
-    """Network, batch, cross-entropy loss and optimizer on a device."""
+    """The workload's step on a device: a classifier with cross-entropy loss, or CycleGAN."""
     images, labels = (torch.from_numpy(array).to(place) for array in arrays)
+    if workload.family == "cyclegan":
+        return cyclegan_step(workload, images, cell.mode)
     net = build_net(workload).to(place)
     optimizers = build_optimizer(workload, net) if cell.mode == "train" else ()
     return Step(net, (images, labels), nn.functional.cross_entropy, optimizers, mode=cell.mode)

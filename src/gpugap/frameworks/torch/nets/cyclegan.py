@@ -1,0 +1,173 @@
+"""CycleGAN in PyTorch; the specification is `gpugap.workloads.cyclegan`."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gpugap.core.step import Step
+from gpugap.workloads.cyclegan import BETA_1, BLOCKS, CYCLE_WEIGHT, IDENTITY_WEIGHT, POOL_SIZE
+
+if TYPE_CHECKING:
+    from gpugap.core.workload import Workload
+
+_INIT_STD = 0.02
+
+
+class ResidualBlock(nn.Module):
+    """Two 3×3 convolutions with reflection padding and instance norm around a shortcut."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(256, 256, 3, padding=1, padding_mode="reflect")
+        self.conv2 = nn.Conv2d(256, 256, 3, padding=1, padding_mode="reflect")
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Block output, the shape of its input."""
+        hidden = functional.relu(functional.instance_norm(self.conv1(images)))
+        return images + functional.instance_norm(self.conv2(hidden))
+
+
+class Generator(nn.Module):
+    """Translates images of one domain to the other; values from -1 to 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 64, 7, padding=3, padding_mode="reflect")
+        self.down1 = nn.Conv2d(64, 128, 3, stride=2, padding=1)
+        self.down2 = nn.Conv2d(128, 256, 3, stride=2, padding=1)
+        self.blocks = nn.Sequential(*(ResidualBlock() for _ in range(BLOCKS)))
+        self.up1 = nn.ConvTranspose2d(256, 128, 3, stride=2, padding=1, output_padding=1)
+        self.up2 = nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=1)
+        self.head = nn.Conv2d(64, 3, 7, padding=3, padding_mode="reflect")
+        _initialize(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Translated images, the shape of the input."""
+        hidden = images
+        for layer in (self.stem, self.down1, self.down2):
+            hidden = functional.relu(functional.instance_norm(layer(hidden)))
+        hidden = self.blocks(hidden)
+        for layer in (self.up1, self.up2):
+            hidden = functional.relu(functional.instance_norm(layer(hidden)))
+        return torch.tanh(self.head(hidden))
+
+
+class Discriminator(nn.Module):
+    """Scores overlapping 70×70 patches: near 1 for real ones, near 0 for translated ones."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 4, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(64, 128, 4, stride=2, padding=1)
+        self.conv3 = nn.Conv2d(128, 256, 4, stride=2, padding=1)
+        self.conv4 = nn.Conv2d(256, 512, 4, padding=1)
+        self.conv5 = nn.Conv2d(512, 1, 4, padding=1)
+        _initialize(self)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Scores, (batch, 1, size / 8 - 2, size / 8 - 2)."""
+        hidden = functional.leaky_relu(self.conv1(images), 0.2)
+        for layer in (self.conv2, self.conv3, self.conv4):
+            hidden = functional.leaky_relu(functional.instance_norm(layer(hidden)), 0.2)
+        return self.conv5(hidden)
+
+
+def _initialize(net: nn.Module) -> None:
+    """Weights from a normal distribution with standard deviation 0.02, as in the paper; zero biases."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.normal_(module.weight, 0.0, _INIT_STD)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+class ImagePool:
+    """The last translated images: half of those asked for come from here (Shrivastava et al. 2017).
+
+    Args:
+        size: images kept.
+    """
+
+    def __init__(self, size: int = POOL_SIZE) -> None:
+        self._size = size
+        self._images: list[torch.Tensor] = []
+        self._random = random.Random(0)
+
+    def exchange(self, images: torch.Tensor) -> torch.Tensor:
+        """A batch of the same size, each image new or, once the pool is full, an older one in its place."""
+        return torch.stack([self._exchange_one(image) for image in images])
+
+    def _exchange_one(self, image: torch.Tensor) -> torch.Tensor:
+        if len(self._images) < self._size:
+            self._images.append(image.clone())
+            return image
+        if self._random.random() < 0.5:
+            return image
+        index = self._random.randrange(self._size)
+        older, self._images[index] = self._images[index], image.clone()
+        return older
+
+
+def cyclegan_step(workload: Workload, images: torch.Tensor, mode: str) -> Step:
+    """A step of CycleGAN on the device of its images.
+
+    Args:
+        workload: gives the learning rate.
+        images: both domains one behind the other, (2 * batch, 3, size, size).
+        mode: ``train`` updates both generators, then both discriminators; ``inference`` is one translation.
+    """
+    domain_a, domain_b = images.chunk(2)
+    domain_a, domain_b = torch.tanh(domain_a), torch.tanh(domain_b)
+    if mode == "inference":
+        return Step(Generator().to(images.device), domain_a, mode=mode)
+    models = [net.to(images.device) for net in (Generator(), Generator(), Discriminator(), Discriminator())]
+    optimizers = [
+        torch.optim.Adam(_parameters(*nets), lr=workload.learning_rate, betas=(BETA_1, 0.999))
+        for nets in (models[:2], models[2:])
+    ]
+    pools = (ImagePool(), ImagePool())
+    return Step(models, (domain_a, domain_b), None, optimizers, run=lambda step: _train(step, pools), mode=mode)
+
+
+def _parameters(*nets: nn.Module) -> Iterator[nn.Parameter]:
+    for net in nets:
+        yield from net.parameters()
+
+
+def _train(step: Step, pools: tuple[ImagePool, ImagePool]) -> torch.Tensor:
+    """One update of all four networks; the generators' and the discriminators' loss."""
+    a_to_b, b_to_a, critic_a, critic_b = step.models
+    real_a, real_b = step.batch
+    for_generators, for_critics = step.optimizers
+    for parameter in _parameters(critic_a, critic_b):
+        parameter.requires_grad_(False)
+    fake_b, fake_a = a_to_b(real_a), b_to_a(real_b)
+    adversarial = _toward(critic_b(fake_b), 1.0) + _toward(critic_a(fake_a), 1.0)
+    cycle = functional.l1_loss(b_to_a(fake_b), real_a) + functional.l1_loss(a_to_b(fake_a), real_b)
+    identity = functional.l1_loss(b_to_a(real_a), real_a) + functional.l1_loss(a_to_b(real_b), real_b)
+    generator_loss = adversarial + CYCLE_WEIGHT * (cycle + IDENTITY_WEIGHT * identity)
+    for_generators.zero_grad(set_to_none=True)
+    generator_loss.backward()
+    for_generators.step()
+
+    for parameter in _parameters(critic_a, critic_b):
+        parameter.requires_grad_(True)
+    critic_loss = torch.zeros((), device=real_a.device)
+    for critic, real, fake, pool in ((critic_a, real_a, fake_a, pools[0]), (critic_b, real_b, fake_b, pools[1])):
+        scores = _toward(critic(real), 1.0) + _toward(critic(pool.exchange(fake.detach())), 0.0)
+        critic_loss = critic_loss + scores / 2
+    for_critics.zero_grad(set_to_none=True)
+    critic_loss.backward()
+    for_critics.step()
+    return torch.stack((generator_loss.detach().float(), critic_loss.detach().float()))
+
+
+def _toward(scores: torch.Tensor, target: float) -> torch.Tensor:
+    """Least-squares loss of scores against one target (Mao et al. 2017)."""
+    return functional.mse_loss(scores.float(), torch.full_like(scores, target, dtype=torch.float32))

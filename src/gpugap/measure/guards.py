@@ -1,0 +1,105 @@
+"""Guards: what may have disturbed a process. They tag it, and never drop it."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from gpugap.sensors.nvml import throttle_reasons
+
+if TYPE_CHECKING:
+    from gpugap.core.step import Step
+    from gpugap.frameworks.protocol import Framework
+
+FOREIGN_SHARE = 0.1
+"""Share of the machine's cores that others may keep busy before a process is tagged."""
+
+DENORMAL_SHARE = 1e-4
+"""Share of denormal parameters from which arithmetic may slow down."""
+
+STARVED_SHARE = 0.1
+"""Share of a step with the input pipeline that loading and copying may take."""
+
+_THROTTLE_FILES = "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count"
+
+
+class Guard:
+    """Watches a steady window from its start to its end; reads counters only, at both ends.
+
+    Args:
+        framework: asked for compilations and denormal parameters.
+        device: whose throttling is watched.
+        usable_cores: more threads than these are oversubscription.
+    """
+
+    def __init__(self, framework: Framework, device: str, usable_cores: int) -> None:
+        self._framework, self._device, self._usable = framework, device, usable_cores
+        self._begin: dict[str, float] = {}
+
+    def begin(self) -> None:
+        """Reads the counters at the window's start."""
+        self._begin = self._read()
+
+    def end(self, step: Step, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Numbers and tags of the window.
+
+        Args:
+            step: whose parameters are looked at.
+            settings: as read back; ``threads`` is compared with the usable cores.
+        """
+        delta = {name: value - self._begin[name] for name, value in self._read().items()}
+        wall_s = max(delta["wall_s"], 1e-9)
+        own, busy = delta["own_s"] / wall_s, delta["busy_s"] / wall_s
+        found: dict[str, Any] = {
+            "own_cores": own,
+            "foreign_cores": max(0.0, busy - own),
+            "compilations": int(delta["compilations"]),
+            "cpu_throttle_events": int(delta["throttle_events"]),
+            "gpu_throttle_reasons": throttle_reasons(self._device),
+            "denormal_share": self._framework.denormal_share(step),
+        }
+        return found | {"tags": self._tags(found, settings)}
+
+    def _tags(self, found: Mapping[str, Any], settings: Mapping[str, Any]) -> list[str]:
+        rules = {
+            "throttling": bool(found["cpu_throttle_events"] or found["gpu_throttle_reasons"]),
+            "foreign-load": found["foreign_cores"] > FOREIGN_SHARE * (os.cpu_count() or 1),
+            "recompilation": found["compilations"] > 0,
+            "denormals": (found["denormal_share"] or 0.0) > DENORMAL_SHARE,
+            "oversubscription": (settings.get("threads") or 0) > self._usable,
+        }
+        return [tag for tag, raised in rules.items() if raised]
+
+    def _read(self) -> dict[str, float]:
+        times, own = psutil.cpu_times(), os.times()
+        idle = times.idle + getattr(times, "iowait", 0.0)
+        return {
+            "wall_s": time.monotonic(),
+            "own_s": own.user + own.system,
+            "busy_s": sum(times[:8]) - idle,
+            "compilations": float(self._framework.compilations()),
+            "throttle_events": float(_throttle_events()),
+        }
+
+
+def starved(details: Mapping[str, Any]) -> bool:
+    """Whether loading and copying take a large share of a step with the input pipeline."""
+    whole = details.get("pipeline_step_time_s")
+    waiting = [*(details.get("loading_s") or []), *(details.get("copy_s") or [])]
+    return whole is not None and sum(waiting) > STARVED_SHARE * sum(whole)
+
+
+def _throttle_events(root: Path = Path("/")) -> int:
+    """Thermal throttling events of all cores so far (Linux on Intel and AMD hardware; 0 elsewhere)."""
+    total = 0
+    for path in root.glob(_THROTTLE_FILES):
+        try:
+            total += int(path.read_text())
+        except (OSError, ValueError):
+            continue
+    return total

@@ -1,0 +1,176 @@
+"""The plots of speedups and of step times."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from gpugap.core.estimate import Estimate
+from gpugap.report import figures, names
+from gpugap.report.contents import Contents, work_of
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, Marks, Row, axis_around, draw
+from gpugap.report.markup import Html
+
+_HEADING, _ROW = 36, 46
+_OPEN = ("inconclusive", "pipeline check")
+_DOT = {"shape": "circle", "size": 95, "stroke": "var(--bg)", "strokeWidth": 1.2, "opacity": 1}
+_TEXT = {"align": "left", "baseline": "middle", "fill": "var(--fg)"}
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One row of a plot.
+
+    Attributes:
+        group: heading it stands under.
+        label: what is drawn.
+        details: the remaining factors, smaller.
+        estimate: the number; its kind decides the mark.
+        note: verdict or status of a measured number, source of a published one.
+        settled: whether a measured number supports a verdict, or has converged.
+    """
+
+    group: str
+    label: str
+    details: str
+    estimate: Estimate
+    note: str = ""
+    settled: bool = True
+
+
+def speedup_chart(contents: Contents) -> Html | None:
+    """Measured and published speedups by network and mode; None when there are none."""
+    lines = list(_speedup_lines(contents))
+    if not lines:
+        return None
+    values = [1.0, *(end for line in lines for end in _extent(line.estimate))]
+    title = "speedup: mean step time of the base over that of the other side (logarithmic axis)"
+    axis = axis_around(title, values, lambda value: f"{figures.tick(value)}×")
+    return _rows_chart(lines, axis, "speedups", f"Speedups. {_about(lines)}")
+
+
+def time_chart(contents: Contents) -> Html | None:
+    """The mean steady step time of each cell; None when no cell has one."""
+    lines = list(_time_lines(contents))
+    if not lines:
+        return None
+    values = [end for line in lines for end in _extent(line.estimate)]
+    axis = axis_around("mean steady step time (logarithmic axis)", values, figures.time_tick)
+    return _rows_chart(lines, axis, "times", f"Step times. {_about(lines)}")
+
+
+def _about(lines: Sequence[Line]) -> str:
+    return "; ".join(
+        f"{line.group}, {line.label}: {figures.full(line.estimate)}, {line.estimate.kind}" for line in lines
+    )
+
+
+def _speedup_lines(contents: Contents) -> Iterator[Line]:
+    pairs = [pair for pair in contents.pairs if pair.comparison.speedup.value is not None]
+    for work in dict.fromkeys(work_of(summary.cell) for summary in contents.cells):
+        check, network, mode = work
+        group = f"{names.network(network)}, {names.doing(mode)}" + (f" ({names.CHECK})" if check else "")
+        for pair in pairs:
+            if work_of(pair.b.cell) == work:
+                verdict = "pipeline check" if check else pair.comparison.verdict
+                label, details = names.versus(pair, contents), names.pair_details(pair, contents)
+                yield Line(group, label, details, pair.comparison.speedup, verdict, verdict not in _OPEN)
+        for row in contents.published:
+            if (row.workload, row.mode) == (network, mode) and not check:
+                yield Line(group, f"{row.device} over {row.baseline}", row.date, row.speedup, row.source)
+
+
+def _time_lines(contents: Contents) -> Iterator[Line]:
+    for summary in contents.cells:
+        if summary.step_time.value is not None:
+            label, details = names.side(summary, contents), names.details(summary, contents)
+            note = summary.status if summary.step_time.low is not None else "one process"
+            yield Line(names.heading(summary.cell), label, details, summary.step_time, note, summary.converged)
+
+
+def _extent(estimate: Estimate) -> list[float]:
+    """What the axis must hold of a number."""
+    return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
+
+
+def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, about: str) -> Html:
+    """One row a line under the headings of their groups; a stem from 1 where numbers are ratios."""
+    placed: list[tuple[float, Line]] = []
+    headings: list[Row] = []
+    top = 0.0
+    for group, members in groupby(lines, key=lambda line: line.group):
+        headings.append({"y": top + 20, "text": group})
+        top += _HEADING
+        for line in members:
+            placed.append((top + _ROW / 2, line))
+            top += _ROW
+    height = math.ceil(top) + 4
+    ratios = placed[0][1].estimate.unit == "1"
+    marks = [
+        Marks("text", headings, {**_TEXT, "fontSize": 13, "fontWeight": 600, "at": 6 - LEFT, "limit": LEFT + WIDTH}),
+        *_labels(placed),
+        _sources(placed, axis),
+        *(_base(height) if ratios else []),
+        *_measured([(y, line) for y, line in placed if line.estimate.kind == "measured"], ratios),
+        *_published([(y, line.estimate) for y, line in placed if line.estimate.kind == "published"]),
+    ]
+    return draw(marks, axis, height, name, about)
+
+
+def _labels(placed: Sequence[tuple[float, Line]]) -> list[Marks]:
+    left, right = 18 - LEFT, WIDTH + 16
+    columns = [
+        (left, -7.0, [line.label for _, line in placed], {"fontSize": 12.5, "fill": "var(--fg)"}),
+        (left, 9.0, [line.details for _, line in placed], {"fontSize": 10.5, "fill": "var(--muted)"}),
+        (right, -7.0, [figures.full(line.estimate) for _, line in placed], {"fontSize": 12.5, "fill": "var(--fg)"}),
+        (right, 9.0, [_remark(line) for _, line in placed], {"fontSize": 10.5, "fill": "var(--muted)"}),
+    ]
+    marks = []
+    for at, shift, texts, style in columns:
+        rows = [{"y": y + shift, "text": text} for (y, _), text in zip(placed, texts, strict=True)]
+        limit = LEFT - 28 if at < 0 else RIGHT - 16
+        marks.append(Marks("text", rows, {**_TEXT, **style, "at": at, "limit": limit}))
+    return marks
+
+
+def _sources(placed: Sequence[tuple[float, Line]], axis: Axis) -> Marks:
+    """The source under each published mark, right of the base where there is room."""
+    rows = [{"y": y + 15, "text": line.note} for y, line in placed if line.estimate.kind == "published"]
+    base = axis.pixel(1.0)
+    at = 8 + (base if base < WIDTH / 3 else 0)
+    return Marks("text", rows, {**_TEXT, "fontSize": 10, "fill": "var(--published)", "at": at, "limit": WIDTH})
+
+
+def _remark(line: Line) -> str:
+    return line.estimate.kind if line.estimate.kind != "measured" else f"{line.estimate.kind}, {line.note}"
+
+
+def _base(height: float) -> list[Marks]:
+    rule = [{"x": 1.0, "y": 0, "y2": height}]
+    return [Marks("rule", rule, {"stroke": "var(--fg)", "strokeWidth": 1.2, "strokeDash": [4, 3]})]
+
+
+def _measured(placed: Sequence[tuple[float, Line]], ratios: bool) -> Iterator[Marks]:
+    """Solid points with whiskers; gray where nothing is settled."""
+    for settled, color in ((True, "var(--measured)"), (False, "var(--open)")):
+        mine = [(y, line.estimate) for y, line in placed if line.settled is settled]
+        stems = [{"x": min(1.0, e.value), "x2": max(1.0, e.value), "y": y} for y, e in mine if ratios and e.value]
+        ends = [(y, e.low, e.high) for y, e in mine if e.low is not None]
+        bars = [{"x": low, "x2": high, "y": y} for y, low, high in ends]
+        caps = [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in ends for end in both]
+        points = [{"x": e.value, "y": y} for y, e in mine]
+        yield Marks("rule", stems, {"stroke": color, "strokeWidth": 6, "strokeOpacity": 0.2})
+        yield Marks("rule", bars, {"stroke": color, "strokeWidth": 2})
+        yield Marks("rule", caps, {"stroke": color, "strokeWidth": 2})
+        yield Marks("point", points, {**_DOT, "fill": color})
+
+
+def _published(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
+    """Hatched: a bar from end to end of a range, a diamond for a single number."""
+    style = {"fill": "url(#hatch)", "stroke": "var(--published)", "strokeWidth": 1.2}
+    ranges = [{"x": e.low, "x2": e.high, "y": y - 13, "y2": y + 3} for y, e in placed if e.low is not None]
+    single = [{"x": e.value, "y": y - 5} for y, e in placed if e.value is not None]
+    yield Marks("rect", ranges, style)
+    yield Marks("point", single, {**style, "shape": "diamond", "size": 200, "opacity": 1})

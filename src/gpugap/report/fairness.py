@@ -1,0 +1,129 @@
+"""What was the same and what was not: batch, threads, precision, layout, execution, data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import Any
+
+from gpugap.core.units import UNKNOWN
+from gpugap.explain.cells import CellSummary
+from gpugap.explain.pairs import Pair
+from gpugap.report import names
+from gpugap.report.contents import Contents, is_own_step, is_pipeline_check
+from gpugap.report.markup import Content, Group, Html, joined, paragraph, table, tag, two_lines
+
+_OUTSIDE = "outside the timed step; the batch stays on the device"
+_HEADS = ("Batch", "Threads", "Precision", "Memory format", "Execution", "Data loading and copies")
+_SHOWN = {"threads", "memory_format", "autocast"}
+
+
+def fairness(contents: Contents) -> Html:
+    """The conditions of every pair and of every cell without one, and the settings read back."""
+    compared = {id(summary) for pair in contents.pairs for summary in (pair.a, pair.b)}
+    alone = [summary for summary in contents.cells if id(summary) not in compared]
+    parts = [_pair_table(contents)] if contents.pairs else []
+    parts += [_cell_table(alone, contents)] if alone else []
+    return joined([*parts, _settings(contents)], Html("\n"))
+
+
+def _pair_table(contents: Contents) -> Html:
+    groups = []
+    for heading, pairs in groupby(contents.pairs, key=lambda pair: names.heading(pair.b.cell)):
+        rows = []
+        for pair in pairs:
+            sides = [_conditions(summary) for summary in (pair.a, pair.b)]
+            both = [_both(sides[0][name], sides[1][name]) for name in sides[0]]
+            rows.append([names.versus(pair, contents), *both, _others(pair)])
+        groups.append(Group(heading, rows))
+    caption = "Conditions of each comparison: one value where both sides share it, A → B where they differ."
+    return table(caption, ["B over A", *_HEADS, "Everything else that differs"], groups)
+
+
+def _cell_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
+    groups = []
+    for heading, members in groupby(cells, key=lambda summary: names.heading(summary.cell)):
+        rows = [_cell_row(summary, list(_conditions(summary).values()), contents) for summary in members]
+        groups.append(Group(heading, rows))
+    caption = "Conditions of the cells that are part of no comparison."
+    return table(caption, ["Cell", *_HEADS], groups)
+
+
+def _cell_row(summary: CellSummary, values: Sequence[str], contents: Contents) -> list[Content]:
+    head = two_lines(names.side(summary, contents), names.details(summary, contents))
+    return [head, *(_both(value, value) for value in values)]
+
+
+def _conditions(summary: CellSummary) -> dict[str, str]:
+    cell, settings = summary.cell, names.settings_of(summary)
+    threads, layout, autocast = (settings.get(name) for name in ("threads", "memory_format", "autocast"))
+    if threads is None and cell.device == "cpu":
+        threads = UNKNOWN
+    return {
+        "batch": str(cell.batch),
+        "threads": str(threads) if cell.device == "cpu" else "does not apply",
+        "precision": f"{cell.precision} (autocast)" if autocast else cell.precision,
+        "layout": str(layout or UNKNOWN).replace("_", "-"),
+        "execution": str(cell.execution or UNKNOWN),
+        "data": _data(summary),
+    }
+
+
+def _data(summary: CellSummary) -> str:
+    cell = summary.cell
+    if is_pipeline_check(cell):
+        return "no data: no network was run"
+    if is_own_step(cell):
+        return "whatever the user's own step does"
+    written = all(record.gpugap for record in summary.records)
+    return _OUTSIDE if cell.data and written else UNKNOWN
+
+
+def _both(a: str, b: str) -> Content:
+    if a == b:
+        return tag("span", a, css="none") if a == UNKNOWN else a
+    return joined([a, " → ", tag("b", b)])
+
+
+def _others(pair: Pair) -> Content:
+    """Every other known difference: versions, machines, steps, settings."""
+    known = {"tuning", "batch", "precision", "execution", "data", "device"} | {f"setting.{name}" for name in _SHOWN}
+    rest = [entry for entry in pair.differs if entry["factor"] not in known]
+    texts = [f"{entry['factor']}: {_short(entry['a'])} → {_short(entry['b'])}" for entry in rest]
+    return "; ".join(texts) if texts else tag("span", "nothing known", css="none")
+
+
+def _short(value: Any) -> str:
+    text = ", ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"
+
+
+def _settings(contents: Contents) -> Html:
+    """The other settings that frameworks read back: what all cells share in a line, the rest in a table."""
+    cells = [(cell, names.settings_of(cell)) for cell in contents.cells]
+    told = [(cell, settings) for cell, settings in cells if settings]
+    if not told:
+        return paragraph("The records hold no settings read back from a framework.", "note")
+    every = sorted({name for _, settings in told for name in settings} - _SHOWN)
+    shared = [name for name in every if len({str(settings.get(name)) for _, settings in told}) == 1]
+    listed = ", ".join(f"{_words(name)} {_plain(told[0][1].get(name))}" for name in shared)
+    line = paragraph(joined([tag("b", "Read back, the same in all cells"), f": {listed or 'nothing'}."]), "note")
+    differing = [name for name in every if name not in shared]
+    if not differing:
+        return line
+    groups = []
+    for heading, members in groupby(told, key=lambda entry: names.heading(entry[0].cell)):
+        rows = [_cell_row(cell, [_plain(found.get(name)) for name in differing], contents) for cell, found in members]
+        groups.append(Group(heading, rows))
+    caption = "Read back from the framework, where cells differ."
+    return joined([line, table(caption, ["Cell", *map(_words, differing)], groups)], Html("\n"))
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "none" if value is None else str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")

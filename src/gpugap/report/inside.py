@@ -1,0 +1,94 @@
+"""The inside of a cell: where its time goes, the step with its input pipeline, memory and energy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+
+from gpugap.core.estimate import Estimate
+from gpugap.explain.cells import CellSummary
+from gpugap.explain.inside import energy_per_step, memory, phases, pipeline_step_time
+from gpugap.report import figures, names
+from gpugap.report.contents import Contents, replicates
+from gpugap.report.markup import Content, Group, Html, joined, kind_badge, paragraph, table, tag, two_lines
+from gpugap.stats.intervals import LEVEL
+
+_MEMORY = {"peak_rss": "Process memory", "peak_allocated": "Allocated on device", "peak_reserved": "Reserved on device"}
+_STARTUP = 3
+"""The first phases are those of a process; the others are those of a step."""
+
+Columns = Mapping[str, Estimate]
+
+
+def inside_tables(contents: Contents) -> Html:
+    """Two tables, and under each why a number is missing."""
+    timed = (
+        ". Import, build and first step are of the timing processes; what follows is of one step, from processes that "
+        "only look inside: their marks cost time, so they are no replicates of the step time. Below a number: its "
+        f"{100 * LEVEL:g} % interval, where several processes give one. Step with input pipeline: each batch is drawn, "
+        "copied and computed in turn. n: timing processes + those that looked inside."
+    )
+    kept = (
+        ". Peaks in binary units. Below a number: range over processes, for energy with the sensor's error. "
+        "n: processes that looked inside."
+    )
+    parts = [
+        tag("h3", "Start-up and inside a step"),
+        _table(_times, _timing_and_looks, joined([kind_badge("measured"), timed]), contents),
+        tag("h3", "Memory and energy"),
+        _table(_resources, _looks, joined([kind_badge("measured"), kept]), contents),
+    ]
+    return joined(parts, Html("\n"))
+
+
+def _times(summary: CellSummary) -> Columns:
+    found = {name.capitalize(): estimate for name, estimate in phases(summary).items()}
+    return found | {"Step with input pipeline": pipeline_step_time(summary)}
+
+
+def _resources(summary: CellSummary) -> Columns:
+    found = {_MEMORY.get(name, name): estimate for name, estimate in memory(summary).items()}
+    return found | {"Energy a step": energy_per_step(summary)}
+
+
+def _looks(summary: CellSummary) -> str:
+    return str(sum(record.status == "ok" for record in summary.details))
+
+
+def _timing_and_looks(summary: CellSummary) -> str:
+    return f"{len(replicates(summary))} + {_looks(summary)}"
+
+
+def _table(
+    columns: Callable[[CellSummary], Columns], count: Callable[[CellSummary], str], caption: Content, contents: Contents
+) -> Html:
+    cells = [(summary, columns(summary)) for summary in contents.cells]
+    heads = ["Cell", *cells[0][1], "n"]
+    groups = []
+    for heading, members in groupby(cells, key=lambda entry: names.heading(entry[0].cell)):
+        rows = [[*_row(summary, found, contents), count(summary)] for summary, found in members]
+        groups.append(Group(heading, rows))
+    drawn = table(caption, heads, groups, "t" + "n" * (len(heads) - 1))
+    return joined([drawn, _missing([found for _, found in cells])], Html("\n"))
+
+
+def _row(summary: CellSummary, found: Columns, contents: Contents) -> list[Content]:
+    head = two_lines(names.side(summary, contents), names.details(summary, contents))
+    return [head, *map(_value, found.values())]
+
+
+def _value(estimate: Estimate) -> Content:
+    if estimate.value is None:
+        return tag("span", "not measured", css="none")
+    return two_lines(figures.shown(estimate), figures.ends(estimate))
+
+
+def _missing(cells: Sequence[Columns]) -> Html:
+    """Why numbers are missing, each reason said once with the columns it holds for."""
+    reasons: dict[str, dict[str, None]] = {}
+    for found in cells:
+        for name, estimate in found.items():
+            if estimate.value is None:
+                reasons.setdefault(estimate.method.removeprefix("not measured: "), {})[name.lower()] = None
+    texts = [f"{reason} ({', '.join(columns)})" for reason, columns in reasons.items()]
+    return paragraph(f"Not measured: {'; '.join(texts)}.", "note") if texts else Html("")

@@ -1,0 +1,161 @@
+"""The page: one HTML text with everything in it, no scripts, nothing loaded from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+
+from gpugap.core.record import Record
+from gpugap.core.units import UNKNOWN
+from gpugap.core.version import __version__
+from gpugap.report import figures, tables
+from gpugap.report.answer import Answer, answer
+from gpugap.report.charts import speedup_chart, time_chart
+from gpugap.report.contents import Contents, gather
+from gpugap.report.fairness import fairness
+from gpugap.report.inside import inside_tables
+from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind_badge, paragraph, section, tag
+from gpugap.report.methods import methods
+from gpugap.report.strips import groups, strip_chart
+from gpugap.report.surroundings import environment_table
+
+TITLE = "What a GPU changes"
+_FEW = 2
+"""More sentences beside the answer than these are set in two columns."""
+_HATCH = (
+    '<svg class="pattern" aria-hidden="true" focusable="false"><defs>'
+    '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
+    '<rect width="5" height="5" fill="var(--bg)"/>'
+    '<line x1="0" y1="0" x2="0" y2="5" stroke="var(--published)" stroke-width="2.6"/>'
+    "</pattern></defs></svg>"
+)
+
+
+def render_page(records: Sequence[Record], *, command: str, title: str = TITLE) -> str:
+    """The report on records as one self-contained HTML page; the same records give the same text.
+
+    Args:
+        records: of any number of sessions, machines and cells, failures included.
+        command: what makes these records again.
+        title: of the document.
+
+    Raises:
+        MissingExtra: the packages that draw the charts are not installed.
+    """
+    contents = gather(records)
+    parts = {anchor: part for anchor, part in _sections(contents, command) if part[1].text}
+    header = joined([_header(contents, title), _links(parts)], Html("\n"))
+    main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
+    body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
+    style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta name="generator" content="gpugap {esc(__version__)}">\n'
+        f"<title>{esc(title)}</title>\n<style>\n{style}</style>\n</head>\n<body>\n{body.text}\n"
+        f"<footer>Written by gpugap {esc(__version__)} from {esc(figures.counted(len(records), 'record'))}."
+        "</footer>\n</body>\n</html>\n"
+    )
+
+
+def _header(contents: Contents, title: str) -> Html:
+    found: Answer = answer(contents)
+    others = [*found.others, *found.beside]
+    first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
+    parts = [
+        paragraph(first, "eyebrow"),
+        tag("h1", found.lead),
+        items(found.basis, "basis"),
+        items(others, "others many" if len(others) > _FEW else "others"),
+        items(found.flags, "flags"),
+    ]
+    return joined([part for part in parts if part.text], Html("\n"))
+
+
+def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
+    return tag("nav", joined([tag("a", part[0], href=f"#{anchor}") for anchor, part in parts.items()], "\n"))
+
+
+def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str, Html]]]:
+    """Anchor, title and content of every section; one without content is left out."""
+    if contents.records:
+        yield "speedups", ("Speedups", _speedups(contents))
+        yield "times", ("Step times", _times(contents))
+        yield "distributions", ("Step by step", _distributions(contents))
+        yield "fairness", ("Was it fair?", fairness(contents))
+        if contents.failures:
+            yield "failures", ("Failures", tables.failure_table(contents))
+        yield "environment", ("Environment", environment_table(contents))
+        yield "method", ("How it was measured", methods(contents))
+    yield "again", ("Measure it again", _again(contents, command))
+
+
+def _speedups(contents: Contents) -> Html:
+    plot = speedup_chart(contents)
+    if plot is None:
+        text = "Nothing here can be compared: a speedup needs a CPU cell, and a tuned CPU or a GPU beside it."
+        parts = [paragraph(text)]
+        return joined([*parts, tables.speedup_table(contents)] if contents.pairs else parts, Html("\n"))
+    level = tables.shared_level(pair.comparison.speedup for pair in contents.pairs)
+    legend: list[Content] = [
+        kind_badge("measured"),
+        f": a solid point at the speedup with whiskers to the ends of its {level} interval; gray where there "
+        "is no verdict. Narrow whiskers lie within the point. The dashed line is equal speed. ",
+    ]
+    if contents.published:
+        legend += [kind_badge("published"), ": hatched, a bar for a range and a diamond for a number, with its source."]
+    drawn = figure(plot, tables.speedup_table(contents), joined(legend))
+    none = paragraph("No two cells here can be compared; what is drawn is published, not measured.", "note")
+    return drawn if contents.pairs else joined([none, drawn], Html("\n"))
+
+
+def _times(contents: Contents) -> Html:
+    plot, below = time_chart(contents), tables.time_table(contents)
+    if plot is None:
+        return below
+    level = tables.shared_level(cell.step_time for cell in contents.cells)
+    note = f": mean over processes, whiskers to the {level} interval; gray: not converged."
+    drawn = figure(plot, below, joined([kind_badge("measured"), note]))
+    return joined([drawn, inside_tables(contents)], Html("\n"))
+
+
+def _distributions(contents: Contents) -> Html:
+    note = (
+        "One dot a steady step, one lane a process, a bar at each process's mean. Of cells with very many steps a part "
+        "is drawn, chosen evenly, extremes kept; the table counts all."
+    )
+    plots = [
+        joined([tag("h3", heading), figure(plot, tables.distribution_table(cells, contents), "" if place else note)])
+        for place, (heading, cells) in enumerate(groups(contents))
+        if (plot := strip_chart(heading, cells, contents, f"steps{place}"))
+    ]
+    return joined(plots, Html("\n"))
+
+
+def _again(contents: Contents, command: str) -> Html:
+    versions = sorted({record.gpugap or UNKNOWN for record in contents.records}) or [UNKNOWN]
+    sessions = list(dict.fromkeys(record.session for record in contents.records))
+    named = joined([tag("code", name) for name in sessions], ", ")
+    facts = [
+        joined([f"Records written by gpugap: {', '.join(versions)}; this page by gpugap {__version__}."]),
+        joined([f"Measured: {_dates(contents)}."]),
+        joined([figures.counted(len(sessions), "session"), ": " if sessions else "", named, "."]),
+    ]
+    return joined([tag("pre", tag("code", command)), items(facts)], Html("\n"))
+
+
+def _dates(contents: Contents) -> str:
+    """First to last start of the records, as they tell it."""
+    starts = sorted(record.started_at for record in contents.records if record.started_at)
+    if not starts:
+        return "dates unknown"
+    first, last = (_moment(starts[place]) for place in (0, -1))
+    missing = sum(record.started_at is None for record in contents.records)
+    some = f"; {figures.counted(missing, 'record')} undated" if missing else ""
+    return f"{first} to {last}{some}" if first != last else f"{first}{some}"
+
+
+def _moment(started_at: str) -> str:
+    """``2026-01-31 12:34 UTC`` of an ISO 8601 time; another text stays as it is."""
+    stamp = started_at.replace("T", " ")
+    return f"{stamp[:16]} UTC" if stamp.endswith(("+00:00", "Z")) else stamp
