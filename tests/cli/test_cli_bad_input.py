@@ -5,7 +5,6 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-
 from cli_support import SPIN
 
 QUICK = ("--processes", "2", "--steps", "3", "--warmup", "1", "--details", "0")

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from cli_support import SPIN
 
 COUNT = 8

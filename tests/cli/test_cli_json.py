@@ -3,10 +3,9 @@
 import json
 
 import pytest
+from cli_support import SCHEMAS
 from jsonschema import Draft202012Validator
 from referencing import Registry, Resource
-
-from cli_support import SCHEMAS
 
 QUICK = ("--processes", "3", "--steps", "4", "--warmup", "1", "--framework", "null", "--details", "0")
 
@@ -60,6 +59,14 @@ def test_measure_records_compare_report(gpugap):
     page = gpugap.json("report", "a.jsonl", "-o", "page.html")
     check("report", page)
     assert (gpugap.folder / "page.html").read_text().startswith("<!doctype html>")
+
+    for name, beginning in (
+        ("n.md", "| Cell | Step time |"),
+        ("n.tex", r"\begin{tabular}"),
+        ("n.csv", "quantity,work,"),
+    ):
+        check("report", gpugap.json("report", "a.jsonl", "-o", name))
+        assert (gpugap.folder / name).read_text().startswith(beginning)
 
     deleted = gpugap.json("records", "delete", "latest", "--yes")
     check("records", deleted)

@@ -100,11 +100,19 @@ def test_a_gpu_meets_the_default_and_the_tuned_cpu():
 
 
 def test_a_cell_without_an_equal_meets_the_nearest():
-    far = at(replace(CUDA, precision="bf16"), 64)
-    assert matched([at(CPU, 8), at(CPU, 64)], [at(CUDA, 8), far]) == {
+    assert matched([at(CPU, 8), at(CPU, 64)], [at(CUDA, 8), at(CUDA, 64)]) == {
         (at(CPU, 8), at(CUDA, 8)),
-        (at(CPU, 64), far),
-    } | ({(at(CPU, 64), at(CUDA, 8))} & matched([at(CPU, 8), at(CPU, 64)], [at(CUDA, 8), far]))
+        (at(CPU, 64), at(CUDA, 64)),
+    }
+
+
+def test_a_tie_is_compared_both_ways():
+    half = at(replace(CUDA, precision="fp16"), 64)
+    assert matched([at(CPU, 8), at(CPU, 64)], [at(CUDA, 8), half]) == {
+        (at(CPU, 8), at(CUDA, 8)),
+        (at(CPU, 64), at(CUDA, 8)),
+        (at(CPU, 64), half),
+    }
 
 
 def test_another_mode_or_workload_is_never_matched():
@@ -118,8 +126,10 @@ def test_a_side_of_one_cell_meets_every_cell_of_the_other():
     assert matched([CPU, CUDA], [mine]) == {(CPU, mine), (CUDA, mine)}
 
 
-def test_an_equal_cell_is_not_matched_with_others_too():
-    assert matched([CPU, TUNED], [CPU, CUDA]) == {(CPU, CPU), (TUNED, CUDA)} | {(CPU, CUDA)}
+def test_a_cell_with_an_equal_looks_no_further_and_one_without_does():
+    other = replace(CPU, workload="resnet18@32")
+    assert matched([CPU, other], [CPU, CUDA]) == {(CPU, CPU), (CPU, CUDA)}
+    assert matched([CPU, CUDA, other], [CPU, CUDA]) == {(CPU, CPU), (CUDA, CUDA)}
 
 
 def test_nothing_matches_nothing():

@@ -17,7 +17,8 @@ from gpugap.frameworks import load  # noqa: E402
 from gpugap.frameworks.protocol import HostClock  # noqa: E402
 from gpugap.frameworks.torch import TorchFramework  # noqa: E402
 from gpugap.frameworks.torch.backends import CpuBackend, CudaBackend, MpsBackend  # noqa: E402
-from gpugap.frameworks.torch.fence import EventClock, WindowClock, self_test  # noqa: E402
+from gpugap.frameworks.protocol import self_test  # noqa: E402
+from gpugap.frameworks.torch.fence import EventClock, WindowClock  # noqa: E402
 from gpugap.measure.loop import run_window  # noqa: E402
 from gpugap.measure.runner import probe, run_job  # noqa: E402
 from gpugap.measure.worker import Report, measure  # noqa: E402

@@ -52,8 +52,6 @@ def measure(
     """
     from gpugap.cli import outcome as shown
     from gpugap.core.units import parse_duration, parse_share
-    from gpugap.explain.cells import summarize
-    from gpugap.explain.pairs import baseline_pairs
     from gpugap.measure.plan import PROCESSES, Effort
     from gpugap.study.prepare import prepare_measure
     from gpugap.study.session import Wish
@@ -66,10 +64,5 @@ def measure(
     factors = {"mode": mode, "batch": batch, "precision": precision}
     prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
     outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)
-    if not as_json:
-        summaries = summarize(outcome.records)
-        shown.show_cells(summaries, output)
-        pairs = baseline_pairs(summaries)
-        if pairs:
-            shown.show_pairs(pairs, output)
+    shown.show(outcome, output)
     output.done(shown.result_of(outcome))

@@ -76,6 +76,20 @@ def result_of(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def show(outcome: Outcome, output: Output) -> None:
+    """The tables of cells and comparisons; nothing where a JSON document follows."""
+    from gpugap.explain.cells import summarize
+    from gpugap.explain.pairs import baseline_pairs
+
+    if output.as_json:
+        return
+    summaries = summarize(outcome.records)
+    show_cells(summaries, output)
+    pairs = baseline_pairs(summaries)
+    if pairs:
+        show_pairs(pairs, output)
+
+
 def show_cells(summaries: list[CellSummary], output: Output) -> None:
     """The table of cells."""
     from gpugap.study.api import cell_row

@@ -19,13 +19,19 @@ def report(
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="Record files [default: the store].")
     ] = None,
     *,
-    page: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("gpugap-report.html"),
+    page: Annotated[Path, typer.Option("--output", "-o", help="The file.")] = Path("gpugap-report.html"),
+    form: Annotated[
+        str | None, typer.Option("--format", help="html, md, tex or csv [default: what the file's name says].")
+    ] = None,
     session: Annotated[list[str] | None, typer.Option(help="Sessions of the store [default: the newest].")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Write one self-contained HTML page: no network, dark and light, printable, a table under every plot."""
+    """Write one self-contained HTML page: no network, dark and light, printable, a table under every plot.
+
+    Tables alone for papers and spreadsheets: -o numbers.md, numbers.tex or numbers.csv.
+    """
     from gpugap.cli.measure import command_line
 
     output = Output("report", as_json=as_json, quiet=quiet)
@@ -40,7 +46,7 @@ def report(
         command = command_line()
     else:
         records, command = _stored(session or [], database)
-    path = write_page(records, command, page)
+    path = write_page(records, command, page, form)
     if not as_json:
         output.line(f"The page: {path}")
     output.done({"page": str(path), "records": len(records)})
@@ -57,17 +63,23 @@ def _stored(sessions: Sequence[str], database: str | None) -> tuple[tuple[Record
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 
 
-def write_page(records: Sequence[Record], command: str, page: Path) -> Path:
-    """Renders and writes the page; returns its full path.
+def write_page(records: Sequence[Record], command: str, page: Path, form: str | None = None) -> Path:
+    """Renders and writes the page, or its tables in another format; returns the file's full path.
 
     Raises:
         InputError: the file cannot be written.
+        UnknownName: no such format.
         MissingExtra: the charts' library is not installed.
     """
-    from gpugap.core.errors import InputError
+    from gpugap.core.errors import InputError, UnknownName
+    from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
 
-    text = render_page(records, command=command)
+    named = page.suffix.lstrip(".") if page.suffix.lstrip(".") in FORMATS else "html"
+    form = form or named
+    if form not in ("html", *FORMATS):
+        raise UnknownName("format", form, ("html", *FORMATS))
+    text = render_page(records, command=command) if form == "html" else render(records, form)
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -35,8 +35,6 @@ def study(
     """
     from gpugap.cli import outcome as shown
     from gpugap.core.units import parse_duration
-    from gpugap.explain.cells import summarize
-    from gpugap.explain.pairs import baseline_pairs
     from gpugap.study.prepare import prepare_study
     from gpugap.study.prepare import preset as find_preset
     from gpugap.study.session import Wish
@@ -47,10 +45,7 @@ def study(
     effort = replace(chosen.effort, data=data, seed=seed)
     prepared = prepare_study(chosen, effort, framework=framework, device=device)
     outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
-    if not as_json:
-        summaries = summarize(outcome.records)
-        shown.show_cells(summaries, output)
-        shown.show_pairs(baseline_pairs(summaries), output)
+    shown.show(outcome, output)
     written = _write_page(outcome, page, output)
     if written and not as_json:
         output.line(f"The page: {written}")

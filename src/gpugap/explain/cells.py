@@ -63,6 +63,10 @@ class CellSummary:
         means = {(r.session, str(r.process)): r.mean_step_time_s for r in self.records}
         return {key: mean for key, mean in means.items() if mean is not None}
 
+    def steady_steps_s(self) -> list[tuple[float, ...]]:
+        """The steady step times of each good process."""
+        return [record.steady_step_time_s for record in self.records if record.mean_step_time_s is not None]
+
     def block_means_s(self) -> dict[tuple[str, str], float]:
         """Mean steady step time of each block, by session and block; processes that share a block are averaged."""
         found: dict[tuple[str, str], list[float]] = {}
@@ -88,10 +92,11 @@ class CellSummary:
 
 
 def summarize(records: Iterable[Record]) -> list[CellSummary]:
-    """One summary a cell, in order of appearance."""
-    groups: dict[str, list[Record]] = {}
+    """One summary a cell and machine, in order of appearance; records of different machines are never pooled."""
+    groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
-        groups.setdefault(record.cell.key, []).append(_settle(record))
+        machine = str((record.environment or {}).get("machine", ""))
+        groups.setdefault((record.cell.key, machine), []).append(_settle(record))
     timed = (group for group in groups.values() if any(record.purpose == "timing" for record in group))
     return [_summary(group[0].cell, group) for group in timed]
 

@@ -21,6 +21,7 @@ SENSOR_ERROR = 0.05
 
 _LISTS = {"host-device copy": "copy_s", "loading": "loading_s"}
 NO_LOOK = "no process looked inside this cell"
+NO_PHASE = "this step has no such phase"
 
 
 def phases(summary: CellSummary) -> dict[str, Estimate]:
@@ -30,8 +31,9 @@ def phases(summary: CellSummary) -> dict[str, Estimate]:
     process.
     """
     found = {name: _from_phases(summary, f"{name.replace(' ', '_')}_s") for name in PHASES[:3]}
+    missing = NO_PHASE if _looks(summary) else NO_LOOK
     for name in ("forward", "backward", "optimizer"):
-        found[name] = _mean([_average(d.get("phases_s", {}).get(name)) for d in _looks(summary)], NO_LOOK)
+        found[name] = _mean([_average(d.get("phases_s", {}).get(name)) for d in _looks(summary)], missing)
     for name, key in _LISTS.items():
         reason = _reason(summary, f"{key.removesuffix('_s')}_reason", "input_reason")
         found[name] = _mean([_average(d.get(key)) for d in _looks(summary)], reason)

@@ -7,9 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.cell import Cell, differing
+from gpugap.core.estimate import Estimate
 from gpugap.core.verdict import Comparison
 from gpugap.explain.cells import CellSummary, environment_of
+from gpugap.stats.bootstrap import bootstrap_ratio
 from gpugap.stats.compare import MARGIN, compare_paired, compare_unpaired, control_family
+from gpugap.stats.intervals import LEVEL
 
 _MACHINE_FACTS = (
     "machine",
@@ -51,13 +54,29 @@ class Pair:
 
     def to_dict(self) -> dict[str, Any]:
         """A pair of ``gpugap.compare/1``."""
-        different = differing(self.a.cell, self.b.cell)
+        different, check = differing(self.a.cell, self.b.cell), self.cross_check()
         shared = {k: v for k, v in self.a.cell.to_dict().items() if k not in different}
         sides = {
             side: {"cell": s.cell.to_dict(), "step_time_s": s.step_time.to_dict(), "status": s.status}
             for side, s in (("a", self.a), ("b", self.b))
         }
-        return {"cell": shared, **sides, **self.comparison.to_dict(), "differs": list(self.differs)}
+        return {
+            "cell": shared,
+            **sides,
+            **self.comparison.to_dict(),
+            "cross_check": check.to_dict() if check else None,
+            "differs": list(self.differs),
+        }
+
+    def cross_check(self) -> Estimate | None:
+        """Ends of a hierarchical bootstrap interval of the speedup; None with fewer than 20 processes on a side."""
+        ends = bootstrap_ratio(self.a.steady_steps_s(), self.b.steady_steps_s(), LEVEL)
+        if ends is None:
+            return None
+        processes = min(self.comparison.n_processes)
+        return Estimate(
+            None, *ends, level=LEVEL, unit="1", kind="measured", method="hierarchical bootstrap", n=processes
+        )
 
 
 def compare_cells(a: CellSummary, b: CellSummary, margin: float = MARGIN) -> Pair:

@@ -20,6 +20,33 @@ if TYPE_CHECKING:
     Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
+KNOWN_S = 5e-3
+"""Length of the work on which a clock is tested."""
+
+
+def spin(length_s: float = KNOWN_S) -> None:
+    """Keeps this thread busy for a known time."""
+    end = time.perf_counter() + length_s
+    while time.perf_counter() < end:
+        pass
+
+
+def self_test(clock: Clock, launch: Callable[[], None], length_s: float) -> float:
+    """The time a clock reads for work of known length, over that length; 1 is true, near 0 a missing fence.
+
+    Args:
+        clock: the clock to test.
+        launch: starts work that takes `length_s` on the device.
+        length_s: its true length in seconds.
+    """
+    clock.start()
+    for _ in range(5 * clock.window_steps):
+        launch()
+        clock.mark()
+    times = clock.stop()
+    return sum(times) / len(times) / length_s
+
+
 class Clock(Protocol):
     """Times steps on a device; fences only where a window starts and ends."""
 
@@ -85,6 +112,9 @@ class Framework(Protocol):
 
     def clock(self, device: str, *, single: bool = False) -> Clock:
         """The clock for a device; `single` times every mark, with a fence at each where there is no other way."""
+
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        """Work that runs on the device, and its true length in seconds, found without a clock of this framework."""
 
     def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
         """While it lasts, `mark` is called with the name of each phase of a step as it ends."""

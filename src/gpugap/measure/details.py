@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from gpugap.frameworks.protocol import self_test
 from gpugap.measure.loop import run_window
 from gpugap.workloads import workload
 from gpugap.workloads.data import open_data
@@ -26,7 +27,9 @@ ENERGY_WINDOW_S = 5.0
 
 
 def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], Any]) -> dict[str, Any]:
-    """Phases of a step, copies, loading, and steps with the input pipeline; lists of seconds, None with a reason.
+    """Phases of a step, copies, loading, and steps with the input pipeline; lists of seconds, or a reason.
+
+    ``clock_self_test`` is what the device's clock reads for work of known length, over that length.
 
     Args:
         job: gives cell, data and number of steps.
@@ -35,7 +38,11 @@ def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], A
         body: runs the step once.
     """
     steps = min(STEPS, job.steps)
-    found: dict[str, Any] = {"phases_s": _phases(job, framework, step, body, steps)}
+    clock = framework.clock(job.cell.device)
+    found: dict[str, Any] = {
+        "clock_self_test": self_test(clock, *framework.known_work(job.cell.device)),
+        "phases_s": _phases(job, framework, step, body, steps),
+    }
     if job.target.path is not None:
         return found | {"input_reason": "the step brings its own batch"}
     draw = open_data(job.data, workload(job.cell.workload), job.seed + 1)

@@ -25,6 +25,9 @@ DENORMAL_SHARE = 1e-4
 STARVED_SHARE = 0.1
 """Share of a step with the input pipeline that loading and copying may take."""
 
+CLOCK_RANGE = (0.9, 1.25)
+"""Readings of work of known length, over that length, that count as true."""
+
 _THROTTLE_FILES = "sys/devices/system/cpu/cpu[0-9]*/thermal_throttle/core_throttle_count"
 
 
@@ -85,6 +88,13 @@ class Guard:
             "compilations": float(self._framework.compilations()),
             "throttle_events": float(_throttle_events()),
         }
+
+
+def detail_tags(details: Mapping[str, Any]) -> list[str]:
+    """Tags of a process that looked inside a step."""
+    reading = details.get("clock_self_test", 1.0)
+    rules = {"loader-starvation": starved(details), "clock": not CLOCK_RANGE[0] <= reading <= CLOCK_RANGE[1]}
+    return [tag for tag, raised in rules.items() if raised]
 
 
 def starved(details: Mapping[str, Any]) -> bool:

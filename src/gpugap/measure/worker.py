@@ -25,7 +25,7 @@ from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
 from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
-from gpugap.measure.guards import Guard, starved
+from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
 from gpugap.measure.target import load_step
@@ -103,7 +103,7 @@ def _details(job: Job, framework: Framework, report: Report, step: Any, body: Ca
     content["energy"] = _energy(job, framework, body)
     report.enter("phases")
     content["details"] = look_inside(job, framework, step, body)
-    content["guards"] = {"tags": ["loader-starvation"] if starved(content["details"]) else []}
+    content["guards"] = {"tags": detail_tags(content["details"])}
     content["step_time_s"], content["warmup_steps"] = [], 0
     return "ok"
 

@@ -6,9 +6,9 @@ import fcntl
 import signal
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +20,7 @@ from gpugap.measure.job import Job
 from gpugap.measure.plan import Plan, remaining
 from gpugap.measure.runner import run_job
 from gpugap.measure.turns import my_turn
+from gpugap.stats.planning import plan_repetitions, split_variance
 from gpugap.stats.stopping import Stopping
 from gpugap.store.database import Session, Store
 from gpugap.store.location import lock_folder
@@ -132,6 +133,7 @@ class _Run:
             if not self._affordable(job):
                 skipped.add(job.cell.key)
                 continue
+            job = self._planned(job)
             progress.running(job, self._left_s(left))
             with my_turn(progress.waiting):
                 begin = time.monotonic()
@@ -140,6 +142,14 @@ class _Run:
                 with _undisturbed():
                     self._keep(record)
             progress.finished(record)
+
+    def _planned(self, job: Job) -> Job:
+        """The job with as many steps as the cell's pilot suggests, where a width is wished for."""
+        width = self._stopping.max_width
+        if width is None or job.block < self._stopping.min_processes or job.purpose != "timing":
+            return job
+        records = [*self._known, *self.added]
+        return replace(job, steps=planned_steps(job, records, self._stopping.min_processes, width))
 
     def settled(self) -> bool:
         """Whether every cell that can be measured is known as well as was wished."""
@@ -169,6 +179,24 @@ class _Run:
         costs = [self._expected_s(job) for job in left]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known and len(known) == len(costs) else None
+
+
+def planned_steps(job: Job, records: Sequence[Record], pilot: int, max_width: float) -> int:
+    """Steady steps a process that reach the width at the least cost, from the first processes of the job's cell.
+
+    Args:
+        job: of a process after the pilot.
+        records: of the session.
+        pilot: processes that make up the pilot.
+        max_width: half the interval's width over its value that is wanted.
+    """
+    mine = [r for r in records if r.cell == job.cell and r.mean_step_time_s is not None][:pilot]
+    steps_s = [record.steady_step_time_s for record in mine]
+    if len(mine) < 2 or min(map(len, steps_s)) < 2:
+        return job.steps
+    start_s = sum(sum(time or 0.0 for time in r.phases.values()) + sum(r.step_time_s[: r.warmup_steps]) for r in mine)
+    step_s = sum(record.mean_step_time_s or 0.0 for record in mine)
+    return plan_repetitions(split_variance(steps_s), start_s / len(mine), step_s / len(mine), max_width).steps
 
 
 @contextmanager

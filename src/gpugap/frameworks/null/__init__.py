@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import platform
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from numbers import Rational, Real
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gpugap.core.errors import Unsupported
 from gpugap.core.setting import Device
 from gpugap.core.step import Step
-from gpugap.frameworks.protocol import Clock, HostClock
+from gpugap.frameworks.protocol import KNOWN_S, Clock, HostClock, spin
 
 if TYPE_CHECKING:
     from gpugap.core.cell import Cell
@@ -53,7 +52,7 @@ class NullFramework:
 
     def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
         """A busy loop in place of the network."""
-        return Step(models=None, run=lambda _: _spin(SPIN_S), mode=cell.mode)
+        return Step(models=None, run=lambda _: spin(SPIN_S), mode=cell.mode)
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The step's own `run`."""
@@ -69,6 +68,10 @@ class NullFramework:
     def clock(self, device: str, *, single: bool = False) -> Clock:
         """The host's clock."""
         return HostClock()
+
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        """A busy loop of known length."""
+        return spin, KNOWN_S
 
     def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
         """A step of plain Python has no phases to see."""
@@ -100,10 +103,3 @@ class NullFramework:
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Python's own `MemoryError`."""
         return isinstance(error, MemoryError)
-
-
-def _spin(time_s: float) -> float:
-    end = time.perf_counter() + time_s
-    while time.perf_counter() < end:
-        pass
-    return 0.0

@@ -80,6 +80,10 @@ class TorchFramework:
         """The clock for a device."""
         return self._backend(device).clock(device, single)
 
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        """Work of known length; on a GPU its truth is the host's clock between two full synchronizations."""
+        return self._backend(device).known_work(device)
+
     def observed(self, step: Step, mark: Callable[[str], None]) -> AbstractContextManager[None]:
         """Marks the ends of forward, backward and optimizer."""
         return observed(step, mark)

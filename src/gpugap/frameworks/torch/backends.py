@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import torch
 
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
-from gpugap.frameworks.protocol import Clock, HostClock
+from gpugap.frameworks.protocol import KNOWN_S, Clock, HostClock, spin
 from gpugap.frameworks.torch.fence import WINDOW_STEPS, EventClock, WindowClock
+
+_SLEEP_CYCLES = 10_000_000
+"""Clock cycles of the GPU's own sleep: some milliseconds on any card."""
 
 NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
@@ -32,8 +36,20 @@ class Backend(Protocol):
     def begin(self, device: str) -> None: ...
     def place(self, device: str) -> torch.device: ...
     def clock(self, device: str, single: bool) -> Clock: ...
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]: ...
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor: ...
     def memory(self, device: str) -> Mapping[str, int | None]: ...
+
+
+def _true_length_s(launch: Callable[[], None], fence: Callable[[], None], repeats: int = 20) -> float:
+    """Seconds of one launch, from the host's clock around many of them and full synchronizations at both ends."""
+    launch()
+    fence()
+    begin = time.perf_counter()
+    for _ in range(repeats):
+        launch()
+    fence()
+    return (time.perf_counter() - begin) / repeats
 
 
 def _index(device: str) -> int:
@@ -67,6 +83,9 @@ class CpuBackend:
 
     def clock(self, device: str, single: bool = False) -> Clock:
         return HostClock()
+
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        return spin, KNOWN_S
 
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor
@@ -126,6 +145,12 @@ class CudaBackend:
     def clock(self, device: str, single: bool = False) -> Clock:
         return EventClock(self._cuda)
 
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        def launch() -> None:
+            self._cuda._sleep(_SLEEP_CYCLES)
+
+        return launch, _true_length_s(launch, self._cuda.synchronize)
+
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor if self._place_on == "cpu" else tensor.pin_memory()
 
@@ -172,6 +197,14 @@ class MpsBackend:
 
     def clock(self, device: str, single: bool = False) -> Clock:
         return WindowClock(self._mps.synchronize, 1 if single else WINDOW_STEPS)
+
+    def known_work(self, device: str) -> tuple[Callable[[], None], float]:
+        square = torch.ones(2048, 2048, device=self.place(device))
+
+        def launch() -> None:
+            torch.mm(square, square)
+
+        return launch, _true_length_s(launch, self._mps.synchronize)
 
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor

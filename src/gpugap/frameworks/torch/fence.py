@@ -86,19 +86,3 @@ class WindowClock:
         now = time.perf_counter_ns()
         self._times_s.append((now - self._begin_ns) / 1e9 / self._steps)
         self._begin_ns, self._steps = now, 0
-
-
-def self_test(clock: Any, launch: Callable[[], None], length_s: float) -> float:
-    """The time a clock reads for work of known length, over that length; 1 is true, near 0 a missing fence.
-
-    Args:
-        clock: the clock to test.
-        launch: starts work that takes `length_s` on the device.
-        length_s: its true length in seconds.
-    """
-    clock.start()
-    for _ in range(clock.window_steps):
-        launch()
-        clock.mark()
-    times: list[float] = clock.stop()
-    return sum(times) / len(times) / length_s

@@ -1,0 +1,116 @@
+"""From what was asked for to a plan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gpugap.core.errors import BadStepFile, BadValue, UnknownName, Unsupported
+from gpugap.measure.plan import Effort
+from gpugap.study import prepare
+from gpugap.study.prepare import prepare_measure, prepare_study, preset
+from gpugap.study.presets import PRESETS
+from gpugap.workloads import workload
+
+EFFORT = Effort(processes=3)
+FACTORS = {"mode": "train", "batch": 8, "precision": "fp32"}
+
+
+def with_devices(*names: str):
+    """A probe that finds these devices."""
+    return lambda framework: {
+        "versions": {framework: "1.0"},
+        "devices": [{"name": name, "model": "x", "memory_bytes": None, "details": {}} for name in names],
+    }
+
+
+@pytest.fixture
+def two_gpus(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare, "probe", with_devices("cpu", "cuda:0", "cuda:1"))
+    monkeypatch.setattr(prepare, "check_name", lambda name: None)
+
+
+def asked(name: str, device: str | None = None, framework: str | None = "null", **factors):
+    return prepare_measure(name, EFFORT, framework=framework, device=device, factors=FACTORS | factors)
+
+
+def test_a_users_file_is_planned_under_plain_python(step_file):
+    found = asked(str(step_file("return lambda: 1")), framework=None)
+    (cell,) = (one.cell for one in found.plan.cells)
+    assert (cell.framework, cell.device, cell.data, cell.tuning) == ("null", "cpu", "own", "default")
+    assert found.environment["machine"] == found.plan.machine
+    assert found.environment["versions"] == found.plan.versions
+    assert found.environment["devices"][0]["name"] == "cpu"
+    assert len(found.plan.jobs("s")) == 3
+
+
+def test_one_device_of_each_kind_is_taken(two_gpus):
+    cells = [one.cell for one in asked("conv6", framework="torch").plan.cells]
+    assert [(cell.device, cell.tuning) for cell in cells] == [
+        ("cpu", "default"),
+        ("cpu", "tuned-basic"),
+        ("cuda:0", "default"),
+    ]
+
+
+@pytest.mark.parametrize(("device", "taken"), [("cuda", "cuda:0"), ("cuda:0", "cuda:0"), ("cuda:1", "cuda:1")])
+def test_the_device_asked_for_is_taken(two_gpus, device: str, taken: str):
+    assert {one.cell.device for one in asked("conv6", device, "torch").plan.cells} == {taken}
+
+
+def test_the_only_gpu_may_be_called_by_its_number(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare, "probe", with_devices("cpu", "cuda"))
+    assert {one.cell.device for one in asked("conv6", "cuda:0").plan.cells} == {"cuda"}
+
+
+def test_a_device_that_is_not_here(two_gpus):
+    with pytest.raises(Unsupported, match="mps"):
+        asked("conv6", "mps", "torch")
+    with pytest.raises(UnknownName, match="cuda:2"):
+        asked("conv6", "cuda:2", "torch")
+
+
+@pytest.mark.parametrize(
+    ("change", "error"),
+    [
+        ({"name": "conv7"}, UnknownName),
+        ({"name": "none.py"}, BadStepFile),
+        ({"framework": "keras"}, UnknownName),
+        ({"device": "gpu"}, UnknownName),
+        ({"batch": 0}, BadValue),
+        ({"mode": "dream"}, UnknownName),
+        ({"precision": "fp8"}, UnknownName),
+    ],
+)
+def test_bad_values_are_told_before_the_framework_starts(change: dict, error: type, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare, "probe", lambda framework: pytest.fail("the framework was started"))
+    with pytest.raises(error):
+        asked(**({"name": "conv6"} | change))
+
+
+@pytest.mark.parametrize("name", sorted(PRESETS))
+def test_a_preset_can_be_planned(two_gpus, name: str):
+    chosen = preset(name)
+    found = prepare_study(chosen, chosen.effort, framework="torch", device=None)
+    assert {one.cell.device for one in found.plan.cells} == {"cpu", "cuda:0"}
+    assert len(found.plan.cells) == 3 * len(chosen.cells)
+    assert {one.cell.workload for one in found.plan.cells} == {workload(cell[0]).name for cell in chosen.cells}
+    assert len({one.cell.key for one in found.plan.cells}) == len(found.plan.cells)
+    assert chosen.about
+
+
+def test_an_unknown_preset_is_told():
+    with pytest.raises(UnknownName, match="quick"):
+        preset("quik")
+
+
+def test_the_first_preset_has_enough_processes_for_an_interval_and_a_bound():
+    assert PRESETS["quick"].effort.processes >= 5
+    assert PRESETS["quick"].budget_s <= 15 * 60
+
+
+def test_two_plans_of_the_same_request_are_equal(step_file):
+    path: Path = step_file("return lambda: 1")
+    assert asked(str(path)).plan.digest == asked(str(path)).plan.digest
+    assert asked(str(path), batch=16).plan.digest != asked(str(path)).plan.digest
