@@ -87,7 +87,7 @@ def disk(tmp_path: Path):
     command = [mount, "-t", "tmpfs", "-o", "size=512k", "gpugap-test", str(folder)]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     if answer.returncode:
-        pytest.skip(f"not permitted to mount a small disk: {answer.stderr.strip()}")
+        pytest.skip(f"not permitted to mount a small disk: {answer.stderr.strip().splitlines()[0]}")
     try:
         yield Disk(folder)
     finally:

@@ -100,8 +100,19 @@ def test_the_json_of_a_cell():
     assert (plain["processes"], plain["failures"]) == (2, [])
 
 
-def test_the_environment_is_that_of_the_first_record_with_one():
-    (found,) = summarize([make_record(0, environment=None), make_record(1, environment={"machine": "m7"})])
-    assert environment_of(found) == {"machine": "m7"}
+def test_the_environment_is_that_of_the_first_record():
+    (found,) = summarize(
+        [make_record(0, environment={"machine": "m7", "os": "x"}), make_record(1, environment={"machine": "m7"})]
+    )
+    assert environment_of(found) == {"machine": "m7", "os": "x"}
     (bare,) = summarize([make_record(0, environment=None)])
     assert environment_of(bare) == {}
+
+
+def test_records_of_different_machines_are_never_pooled():
+    one, two, three, bare = (
+        make_record(0, environment=e) for e in ({"machine": "m1"}, {"machine": "m2"}, {"machine": "m1"}, None)
+    )
+    found = summarize([one, two, three, bare])
+    assert [len(summary.records) for summary in found] == [2, 1, 1]
+    assert len({summary.cell for summary in found}) == 1

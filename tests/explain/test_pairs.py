@@ -132,6 +132,13 @@ def test_a_cell_with_an_equal_looks_no_further_and_one_without_does():
     assert matched([CPU, CUDA, other], [CPU, CUDA]) == {(CPU, CPU), (CUDA, CUDA)}
 
 
+def test_equal_cells_of_several_machines_are_all_matched():
+    m1, m2, m3 = ({"environment": {"machine": name}} for name in ("m1", "m2", "m3"))
+    side_a = [summary(cell=CPU, **m3), summary(cell=CUDA, **m3)]
+    side_b = [summary(cell=CPU, **m1), summary(cell=CPU, **m2), summary(cell=CUDA, **m1)]
+    assert match(side_a, side_b) == [(side_a[0], side_b[0]), (side_a[0], side_b[1]), (side_a[1], side_b[2])]
+
+
 def test_nothing_matches_nothing():
     assert match([], cells(CPU, CUDA)) == []
     assert match([], []) == []

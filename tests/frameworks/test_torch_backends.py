@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
@@ -14,11 +15,14 @@ from factories import make_cell, make_job  # noqa: E402 - after the check for to
 from gpugap.core.errors import UnknownName, Unsupported  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.frameworks import load  # noqa: E402
-from gpugap.frameworks.protocol import HostClock  # noqa: E402
+from gpugap.frameworks.protocol import (  # noqa: E402
+    HostClock,
+    self_test,
+)
 from gpugap.frameworks.torch import TorchFramework  # noqa: E402
 from gpugap.frameworks.torch.backends import CpuBackend, CudaBackend, MpsBackend  # noqa: E402
-from gpugap.frameworks.protocol import self_test  # noqa: E402
 from gpugap.frameworks.torch.fence import EventClock, WindowClock  # noqa: E402
+from gpugap.measure.job import Job  # noqa: E402
 from gpugap.measure.loop import run_window  # noqa: E402
 from gpugap.measure.runner import probe, run_job  # noqa: E402
 from gpugap.measure.worker import Report, measure  # noqa: E402
@@ -133,31 +137,55 @@ def test_the_event_clock_starts_afresh_with_every_window():
     assert cuda.calls.count("synchronize") == 6
 
 
+def job_on(device: str, **fields) -> Job:
+    """A few steps of Conv-6 in PyTorch on a device."""
+    cell = make_cell(framework="torch", device=device, batch=2)
+    return replace(make_job(warmup_steps=2, steps=3, batch=2, **fields), cell=cell)
+
+
 def test_a_whole_process_on_a_stand_in_for_a_gpu():
     framework, cuda = with_cuda((8, 0))
     told: list[dict] = []
-    job = make_job(warmup_steps=2, steps=3, batch=2)
-    cell = make_cell(framework="torch", device="cuda", batch=2)
-    job = type(job)(**({name: getattr(job, name) for name in job.__slots__} | {"cell": cell}))
     report = Report(told.append)
-    assert measure(job, framework, report) == "ok"
+    assert measure(job_on("cuda"), framework, report) == "ok"
     found = report.content
-    assert [message["phase"] for message in told] == ["build", "first step", "steps"]
+    assert [message["phase"] for message in told] == ["build", "first step", "warm-up", "steps"]
     assert len(found["step_time_s"]) == 5
     assert set(found["step_time_s"]) <= {0.002, 0.003, 0.004}
     assert found["phases"]["first_step_s"] in (0.002, 0.003, 0.004)
     assert (found["warmup_steps"], found["window_steps"]) == (2, 1)
-    assert found["memory"]["peak_allocated_bytes"] == 1000
-    assert found["memory"]["peak_rss_bytes"] > 0
-    assert found["energy"]["energy_j"] is None
     assert found["settings"]["cudnn_allow_tf32"] is False
     assert found["versions"]["torch"] == torch.__version__
     # one window each for the first step, the warm-up and the steady steps: two fences a window, none between
-    assert cuda.calls.count("synchronize") == 6
     kinds = [call if isinstance(call, str) else call[0] for call in cuda.calls]
-    assert kinds.index("reset_peak") < kinds.index("synchronize")
-    runs = ["".join(group) for key, group in itertools.groupby(kinds) if key == "record"]
-    assert [run.count("record") for run in runs] == [2, 3, 4]
+    runs = [(key, len(list(group))) for key, group in itertools.groupby(kinds)]
+    assert runs == [
+        ("set_device", 1),
+        ("reset_peak", 1),
+        ("synchronize", 1),
+        ("record", 2),
+        ("synchronize", 2),
+        ("record", 3),
+        ("synchronize", 2),
+        ("record", 4),
+        ("synchronize", 1),
+    ]
+
+
+def test_a_look_inside_on_a_stand_in_for_a_gpu():
+    framework, cuda = with_cuda((8, 0))
+    report = Report(lambda message: None)
+    assert measure(job_on("cuda", purpose="details"), framework, report) == "ok"
+    found = report.content
+    assert found["step_time_s"] == []
+    assert found["memory"]["peak_allocated_bytes"] == 1000
+    assert found["memory"]["peak_reserved_bytes"] == 2000
+    assert found["energy"]["energy_j"] is None
+    assert found["energy"]["reason"]
+    assert set(found["details"]["phases_s"]) == {"forward", "backward", "optimizer"}
+    assert all(len(times) == 3 for times in found["details"]["phases_s"].values())
+    assert len(found["details"]["copy_s"]) == 3
+    assert "sleep" in cuda.calls
 
 
 def test_an_apple_gpu_is_described_and_refuses_what_it_has_not():
@@ -209,7 +237,7 @@ LENGTH_S = 0.05
 def test_a_true_fence_reads_work_of_known_length_as_it_is():
     device = SleepingDevice()
     for clock in (WindowClock(device.synchronize, 3), EventClock(device)):
-        assert 0.9 < self_test(clock, lambda: device.launch(LENGTH_S), LENGTH_S) < 5
+        assert 0.9 < self_test(clock, lambda: device.launch(LENGTH_S), LENGTH_S) < 20
 
 
 def test_a_missing_fence_reads_far_below():
@@ -222,7 +250,7 @@ def test_a_missing_fence_reads_far_below():
 def test_the_hosts_clock_is_true_for_work_on_the_host():
     import time
 
-    assert 0.9 < self_test(HostClock(), lambda: time.sleep(LENGTH_S), LENGTH_S) < 5
+    assert 0.9 < self_test(HostClock(), lambda: time.sleep(LENGTH_S), LENGTH_S) < 20
 
 
 @pytest.mark.parametrize(("precision", "tf32", "matmul"), [("fp32", False, "highest"), ("tf32", True, "high")])
@@ -341,10 +369,8 @@ def test_load_and_probe_give_pytorch():
     ("precision", "setting"), [("fp32", Setting(threads=1)), ("bf16", Setting("bf16", threads=1, channels_last=True))]
 )
 def test_a_real_process(precision: str, setting: Setting):
-    job = make_job(batch=2, warmup_steps=1, steps=2)
-    cell = make_cell(framework="torch", batch=2, precision=precision)
-    changes = {"cell": cell, "setting": setting}
-    record = run_job(type(job)(**({name: getattr(job, name) for name in job.__slots__} | changes)), {})
+    job = job_on("cpu")
+    record = run_job(replace(job, cell=replace(job.cell, precision=precision), setting=setting), {})
     assert (record.status, record.error) == ("ok", None)
     assert record.settings["threads"] == 1
     assert record.settings["memory_format"] == ("channels_last" if setting.channels_last else "contiguous")
@@ -355,9 +381,7 @@ def test_a_real_process(precision: str, setting: Setting):
 def test_a_real_process_on_an_absent_device():
     if torch.cuda.is_available():
         pytest.skip("this machine has the device")
-    job = make_job()
-    cell = make_cell(framework="torch", device="cuda")
-    record = run_job(type(job)(**({name: getattr(job, name) for name in job.__slots__} | {"cell": cell})), {})
+    record = run_job(job_on("cuda"), {})
     assert (record.status, record.error["code"]) == ("unsupported", "unsupported")
 
 
@@ -365,7 +389,6 @@ def test_a_real_step_that_does_not_fit(tmp_path):
     file = tmp_path / "own.py"
     file.write_text("import torch\ndef make_step(batch_size, device):\n    return lambda: torch.zeros(10**13)\n")
     job = make_job(file)
-    cell = make_cell(framework="torch", workload=job.cell.workload, data="own")
-    record = run_job(type(job)(**({name: getattr(job, name) for name in job.__slots__} | {"cell": cell})), {})
+    record = run_job(replace(job, cell=replace(job.cell, framework="torch")), {})
     assert (record.status, record.error["code"]) == ("out-of-memory", "out-of-memory")
     assert "smaller --batch" in record.error["remedy"]

@@ -49,6 +49,9 @@ class FakeCuda:
     def synchronize(self) -> None:
         self.calls.append("synchronize")
 
+    def _sleep(self, cycles: int) -> None:
+        self.calls.append("sleep")
+
     def recorded(self) -> float:
         """The device's time at one more event."""
         count = self.calls.count("record")

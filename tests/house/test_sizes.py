@@ -57,13 +57,14 @@ def undocumented(source: str) -> Iterator[str]:
 
 
 def unexplained(source: str) -> Iterator[str]:
-    """Handlers of everything that do not say why in a ``noqa``."""
+    """Handlers of everything that neither raise again nor say in a ``noqa`` why not."""
     lines = source.splitlines()
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ExceptHandler):
             types = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
             broad = any(kind is None or getattr(kind, "id", "") in ("Exception", "BaseException") for kind in types)
-            if broad and not re.search(r"# noqa: BLE001 - .{8,}", lines[node.lineno - 1]):
+            raises = isinstance(node.body[-1], ast.Raise)
+            if broad and not raises and not re.search(r"# noqa: BLE001 - .{8,}", lines[node.lineno - 1]):
                 yield f"line {node.lineno}"
 
 
@@ -118,6 +119,7 @@ LONG = "def f():\n    '''x.'''\n" + "    a = 1\n" * 48
         (undocumented, "x = 1", "'''m.'''\nclass A:\n  '''a.'''"),
         (unexplained, "try: ...\nexcept: ...", "try: ...\nexcept OSError: ..."),
         (unexplained, "try: ...\nexcept Exception: ...", "try: ...\nexcept Exception: ...  # noqa: BLE001 - any step"),
+        (unexplained, "try: ...\nexcept Exception:\n  a = 1", "try: ...\nexcept Exception:\n  raise ValueError"),
         (unexplained, "try: ...\nexcept (OSError, BaseException): ...  # noqa: BLE001", "x = 1"),
     ],
 )

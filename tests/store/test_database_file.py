@@ -224,3 +224,40 @@ def test_records_left_in_the_log_of_a_read_only_disk_are_not_silently_missing(di
         disk.remount("rw")
     with Store(str(disk.folder / "copy.db"), create=False) as store:
         assert len(store.records()) == 2
+
+
+ordinary_user = pytest.mark.skipif(os.getuid() == 0, reason="permissions do not bind root")
+
+
+@ordinary_user
+def test_a_folder_that_cannot_be_written_is_read(tmp_path: Path):
+    folder = tmp_path / "folder"
+    with Store(str(folder / "records.db")) as store:
+        store.add(make_record(0))
+    folder.chmod(0o500)
+    try:
+        with Store(str(folder / "records.db"), create=False) as store:
+            assert store.records() == [make_record(0)]
+            with pytest.raises(StoreWriteFailed):
+                store.add(make_record(1))
+        with pytest.raises(StoreUnavailable):
+            Store(str(folder / "other.db"))
+    finally:
+        folder.chmod(0o700)
+
+
+@ordinary_user
+@pytest.mark.parametrize(("mode", "readable"), [(0o400, True), (0o000, False)])
+def test_a_file_without_permission(tmp_path: Path, mode: int, readable: bool):
+    path = tmp_path / "records.db"
+    with Store(str(path)) as store:
+        store.add(make_record(0))
+    path.chmod(mode)
+    if not readable:
+        with pytest.raises(StoreUnavailable, match="cannot read"):
+            Store(str(path))
+        return
+    with Store(str(path), create=False) as store:
+        assert store.records() == [make_record(0)]
+        with pytest.raises(StoreWriteFailed):
+            store.add(make_record(1))

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from factories import make_cell, make_record
@@ -91,7 +91,8 @@ def test_round_trip(record: Record):
     assert again.cell.key == record.cell.key
 
 
-@given(st.lists(records(), min_size=1, max_size=4))
+@settings(max_examples=25)
+@given(st.lists(records(), min_size=1, max_size=3))
 def test_file_round_trip(several: list[Record]):
     stream = io.StringIO()
     assert write_lines(several, stream) == len(several)

@@ -38,6 +38,10 @@ def measure(
     ] = None,
     budget: Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")] = None,
     timeout: Annotated[str, typer.Option(help="End a process that takes longer.")] = "10m",
+    target_accuracy: Annotated[
+        float | None, typer.Option(help="Also train to this share of held-out images, such as 0.9; needs real data.")
+    ] = None,
+    max_steps: Annotated[int, typer.Option(help="Steps after which such a training is given up.")] = 2000,
     data: Annotated[str, typer.Option(help="synthetic, cifar10:PATH or folder:PATH.")] = "synthetic",
     seed: Annotated[int, typer.Option(help="Of data, initialization and order.")] = 0,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
@@ -60,7 +64,7 @@ def measure(
     budget_s = parse_duration(budget) if budget else None
     width = parse_share(max_width, "--max-width") if max_width else None
     processes = processes if processes is not None else MAX_PROCESSES if width else PROCESSES
-    effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data, details)
+    effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data, details, target_accuracy, max_steps)
     factors = {"mode": mode, "batch": batch, "precision": precision}
     prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
     outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)

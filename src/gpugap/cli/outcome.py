@@ -88,6 +88,24 @@ def show(outcome: Outcome, output: Output) -> None:
     pairs = baseline_pairs(summaries)
     if pairs:
         show_pairs(pairs, output)
+    _show_training(summaries, output)
+
+
+def _show_training(summaries: list[CellSummary], output: Output) -> None:
+    """Times to the target accuracy, where cells trained to one."""
+    from gpugap.explain.inside import time_to_accuracy
+    from gpugap.study.api import estimate_text, interval_text
+
+    rows = []
+    for summary in (one for one in summaries if one.training):
+        time = time_to_accuracy(summary)
+        target = summary.training[0].accuracy.get("target", "unknown")
+        rows.append(
+            (summary.cell.label, str(target), estimate_text(time), interval_text(time), time.method, "MEASURED")
+        )
+    if rows:
+        header = ("cell", "accuracy", "time to it", "95 % interval", "method", "kind")
+        output.table(header, rows, title="Time to accuracy", numbers="accuracy,time to it,95 % interval")
 
 
 def show_cells(summaries: list[CellSummary], output: Output) -> None:

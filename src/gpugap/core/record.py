@@ -32,8 +32,10 @@ class Record:
         settings: what the framework read back: threads, math mode, memory format, autocast.
         environment: the machine; None when the record does not say.
         error: ``code``, ``message``, ``remedy`` of a failure.
-        purpose: ``timing``, or ``details`` for a process that looks inside a step and gives no replicate.
+        purpose: ``timing``; ``details`` for a process that looks inside a step, ``accuracy`` for one that trains to a
+            target; these give no replicate of the step time.
         details: of a ``details`` process: phases of a step, copies, loading, steps with the input pipeline.
+        accuracy: of an ``accuracy`` process: target, reached, steps, time_s, curve.
         guards: what may have disturbed the process, as numbers, and ``tags`` where a number passed its limit.
         started_at: ISO 8601 UTC.
         gpugap: version that wrote it.
@@ -57,6 +59,7 @@ class Record:
     error: Mapping[str, str] | None = None
     purpose: str = "timing"
     details: Mapping[str, Any] = field(default_factory=dict)
+    accuracy: Mapping[str, Any] = field(default_factory=dict)
     guards: Mapping[str, Any] = field(default_factory=dict)
     started_at: str | None = None
     gpugap: str | None = None

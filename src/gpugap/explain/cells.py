@@ -27,6 +27,7 @@ class CellSummary:
         step_time: mean steady step time over processes, in seconds.
         throughput: samples per second.
         details: its processes that looked inside a step; no replicates of the step time.
+        training: its processes that trained to a target accuracy; no replicates either.
     """
 
     cell: Cell
@@ -34,6 +35,7 @@ class CellSummary:
     step_time: Estimate
     throughput: Estimate
     details: tuple[Record, ...] = ()
+    training: tuple[Record, ...] = ()
 
     @property
     def converged(self) -> bool:
@@ -44,7 +46,7 @@ class CellSummary:
     @property
     def failures(self) -> tuple[Record, ...]:
         """Records that are not ``ok``."""
-        return tuple(record for record in (*self.records, *self.details) if record.status != "ok")
+        return tuple(record for record in (*self.records, *self.details, *self.training) if record.status != "ok")
 
     @property
     def status(self) -> str:
@@ -111,10 +113,12 @@ def _settle(record: Record) -> Record:
 
 def _summary(cell: Cell, gathered: list[Record]) -> CellSummary:
     records = [record for record in gathered if record.purpose == "timing"]
-    details = tuple(record for record in gathered if record.purpose == "details")
+    details, training = (
+        tuple(record for record in gathered if record.purpose == purpose) for purpose in ("details", "accuracy")
+    )
     means = [mean for mean in (record.mean_step_time_s for record in records) if mean is not None]
     step_time = mean_step_time(means)
-    return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch), details)
+    return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch), details, training)
 
 
 def environment_of(summary: CellSummary) -> Mapping[str, Any]:

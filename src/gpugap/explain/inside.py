@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpugap.core.estimate import Estimate, unknown
 from gpugap.stats.intervals import mean_step_time
+from gpugap.stats.survival import time_to_event
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
@@ -75,6 +76,15 @@ def energy_per_step(summary: CellSummary) -> Estimate:
     return Estimate(plain.value, low, high, None, "J", "measured", method, len(found))
 
 
+def time_to_accuracy(summary: CellSummary) -> Estimate:
+    """Seconds of training until the target accuracy, censored runs included; None where no run trained to one."""
+    runs = [record.accuracy for record in summary.training if record.status == "ok"]
+    if not runs:
+        return unknown("s", "not measured: no run trained to a target accuracy")
+    reached = [run["time_s"] for run in runs if run["reached"]]
+    return time_to_event(reached, [run["time_s"] for run in runs if not run["reached"]])
+
+
 def tags(summary: CellSummary) -> dict[str, int]:
     """How many processes carry each tag of the guards."""
     records: Sequence[Record] = (*summary.records, *summary.details)
@@ -88,6 +98,7 @@ def to_dict(summary: CellSummary) -> dict[str, Any]:
         "pipeline_step_time_s": pipeline_step_time(summary).to_dict(),
         "memory_bytes": {name: estimate.to_dict() for name, estimate in memory(summary).items()},
         "energy_per_step_j": energy_per_step(summary).to_dict(),
+        "time_to_accuracy_s": time_to_accuracy(summary).to_dict(),
         "tags": tags(summary),
     }
 

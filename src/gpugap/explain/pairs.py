@@ -103,8 +103,7 @@ def match(side_a: Sequence[CellSummary], side_b: Sequence[CellSummary]) -> list[
     """
     if len(side_a) == 1 or len(side_b) == 1:
         return [(a, b) for a in side_a for b in side_b]
-    by_key = {b.cell.key: b for b in side_b}
-    pairs = [(a, by_key[a.cell.key]) for a in side_a if a.cell.key in by_key]
+    pairs = [(a, b) for a in side_a for b in side_b if a.cell.key == b.cell.key]
     taken = {a.cell.key for a, _ in pairs}
     for a in side_a:
         if a.cell.key not in taken:

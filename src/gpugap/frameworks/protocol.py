@@ -128,6 +128,9 @@ class Framework(Protocol):
     def memory(self, device: str) -> Mapping[str, int | None]:
         """``peak_allocated_bytes`` and ``peak_reserved_bytes`` of the framework's allocator; None where unknown."""
 
+    def accuracy(self, step: Step, arrays: Arrays) -> float:
+        """Share of images a built-in classifier classifies rightly, from 0 to 1."""
+
     def compilations(self) -> int:
         """Graphs compiled or traced in this process so far."""
 

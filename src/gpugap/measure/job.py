@@ -27,7 +27,8 @@ class Job:
         steps: steps of the steady window.
         seed: of data and initialization; the same for all cells, so that they compute the same.
         data: where batches come from.
-        purpose: ``timing``, or ``details`` for a look inside.
+        purpose: ``timing``, ``details`` for a look inside, or ``accuracy`` for training to a target.
+        target_accuracy: share of held-out images to be classified rightly, for ``accuracy``.
         timeout_s: after this the process is ended.
     """
 
@@ -43,6 +44,7 @@ class Job:
     data: str
     timeout_s: float
     purpose: str = "timing"
+    target_accuracy: float | None = None
 
     def to_json(self) -> str:
         """One line for the child's standard input."""

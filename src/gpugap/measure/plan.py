@@ -52,6 +52,9 @@ class Effort:
         seed: of data, initialization and the order of cells.
         data: where batches come from.
         details: further processes a cell that look inside the step, after the timing ones.
+        target_accuracy: share of held-out images to be classified rightly; as many further processes as timing ones
+            train to it. None trains none.
+        max_steps: after so many steps a training run that has not got there is censored.
     """
 
     processes: int = PROCESSES
@@ -61,12 +64,28 @@ class Effort:
     seed: int = 0
     data: str = "synthetic"
     details: int = 0
+    target_accuracy: float | None = None
+    max_steps: int = 2000
 
     def __post_init__(self) -> None:
-        for name, low in (("processes", 1), ("steps", 1), ("warmup_steps", 0), ("seed", 0), ("details", 0)):
+        for name, low in (
+            ("processes", 1),
+            ("steps", 1),
+            ("warmup_steps", 0),
+            ("seed", 0),
+            ("details", 0),
+            ("max_steps", 1),
+        ):
             if getattr(self, name) < low:
                 raise BadValue(f"{name} is {getattr(self, name)}", f"give {low} or more")
+        if self.target_accuracy is not None and not 0 < self.target_accuracy <= 1:
+            raise BadValue(f"target accuracy {self.target_accuracy}", "give a share above 0 and at most 1, such as 0.9")
         parse_source(self.data)
+
+    def purposes(self) -> list[str]:
+        """What the processes of a cell are for, block by block."""
+        runs = self.processes if self.target_accuracy is not None else 0
+        return ["timing"] * self.processes + ["details"] * self.details + ["accuracy"] * runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +103,7 @@ class Plan:
         effort = self.effort
         facts: list[Any] = [[one.cell.key, repr(one.setting), one.steps] for one in self.cells]
         facts += [effort.processes, effort.warmup_steps, effort.steps, effort.seed, effort.data, effort.details]
+        facts += [effort.target_accuracy, effort.max_steps]
         facts += [self.machine, sorted(self.versions.items()), __version__]
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
@@ -91,10 +111,12 @@ class Plan:
         """All processes in order: blocks that hold every cell once, shuffled within each; then the looks inside."""
         effort, order = self.effort, random.Random(self.effort.seed)
         jobs: list[Job] = []
-        for block in range(effort.processes + effort.details):
+        for block, purpose in enumerate(effort.purposes()):
             for index in order.sample(range(len(self.cells)), len(self.cells)):
                 planned = self.cells[index]
                 warmup_steps, steps = planned.steps or (effort.warmup_steps, effort.steps)
+                if purpose == "accuracy":
+                    warmup_steps, steps = 0, effort.max_steps
                 jobs.append(
                     Job(
                         cell=planned.cell,
@@ -108,7 +130,8 @@ class Plan:
                         seed=effort.seed,
                         data=effort.data,
                         timeout_s=effort.timeout_s,
-                        purpose="timing" if block < effort.processes else "details",
+                        purpose=purpose,
+                        target_accuracy=effort.target_accuracy,
                     )
                 )
         return jobs

@@ -60,6 +60,7 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
         error=done["error"],
         purpose=job.purpose,
         details=done.get("details", {}),
+        accuracy=done.get("accuracy", {}),
         guards=done.get("guards", {}),
         started_at=started_at,
         gpugap=__version__,

@@ -24,6 +24,7 @@ from gpugap.core.record import Status
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
+from gpugap.measure.accuracy import train_to_accuracy
 from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
@@ -62,7 +63,8 @@ class Report:
 def measure(job: Job, framework: Framework, report: Report) -> Status:
     """Runs one job in this process and fills the report; returns its status."""
     content, phases = report.content, report.content["phases"]
-    framework.apply(job.cell, job.setting, job.seed)
+    own_seed = job.seed + job.process if job.purpose == "accuracy" else job.seed
+    framework.apply(job.cell, job.setting, own_seed)
     report.enter("build")
     begin = time.perf_counter()
     step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
@@ -71,6 +73,10 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     content["settings"] = dict(framework.settings(job.cell, job.setting))
     content["versions"] = dict(framework.versions())
 
+    if job.purpose == "accuracy":
+        report.enter("training to accuracy")
+        content["accuracy"] = train_to_accuracy(job, framework, step, body)
+        return "ok"
     clock = framework.clock(job.cell.device)
     content["window_steps"] = clock.window_steps
     report.enter("first step")

@@ -75,8 +75,9 @@ class _RecordLine(BaseModel):
     settings: dict[str, Any] = {}
     environment: dict[str, Any] | None = None
     error: dict[str, str] | None = None
-    purpose: Literal["timing", "details"] = "timing"
+    purpose: Literal["timing", "details", "accuracy"] = "timing"
     details: dict[str, Any] = {}
+    accuracy: dict[str, Any] = {}
     guards: dict[str, Any] = {}
     started_at: Annotated[Name, Field(max_length=40)] | None = None
     gpugap: str | None = None

@@ -9,6 +9,7 @@ from typing import Any
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import DEVICE_KINDS
 from gpugap.frameworks import check_name
+from gpugap.measure.accuracy import check_learnable
 from gpugap.measure.plan import Effort, Host, Plan, Request, spread
 from gpugap.measure.runner import probe
 from gpugap.measure.target import Target, parse_target
@@ -42,6 +43,8 @@ def prepare_measure(
     """
     target = parse_target(name)
     chosen = framework or target.framework or "torch"
+    if effort.target_accuracy is not None:
+        check_learnable(target.name, target.path is not None, factors["mode"], effort.data)
     return _prepare([(target, factors)], chosen, device, effort)
 
 

@@ -225,7 +225,7 @@ def _session(plan: Plan, store: Store, wish: Wish) -> Iterator[Session]:
         session=uuid.uuid4().hex[:16],
         plan=plan.digest,
         command=wish.command,
-        processes=len(plan.cells) * (plan.effort.processes + plan.effort.details),
+        processes=len(plan.cells) * len(plan.effort.purposes()),
         started_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
     )
     with _held(session.session):

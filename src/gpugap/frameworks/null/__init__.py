@@ -88,6 +88,10 @@ class NullFramework:
         """No allocator of its own."""
         return {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
+    def accuracy(self, step: Step, arrays: Arrays) -> float:
+        """A busy loop learns nothing."""
+        return 0.0
+
     def compilations(self) -> int:
         """Nothing is compiled."""
         return 0

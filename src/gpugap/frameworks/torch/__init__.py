@@ -16,7 +16,7 @@ from gpugap.frameworks.torch import settings
 from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
 from gpugap.frameworks.torch.inside import denormal_share, observed
 from gpugap.frameworks.torch.nets import build_step
-from gpugap.frameworks.torch.step import body, feed
+from gpugap.frameworks.torch.step import accuracy, body, feed
 
 if TYPE_CHECKING:
     from gpugap.core.cell import Cell
@@ -104,6 +104,10 @@ class TorchFramework:
     def memory(self, device: str) -> Mapping[str, int | None]:
         """Peaks of torch's allocator since `apply`."""
         return self._backend(device).memory(device)
+
+    def accuracy(self, step: Step, arrays: Arrays) -> float:
+        """Share of images the step's first model classifies rightly, in eval mode."""
+        return accuracy(step, arrays)
 
     def compilations(self) -> int:
         """Graphs that torch.compile made so far; 0 while it was never used."""

@@ -42,13 +42,14 @@ def load_batch(source: str, workload: Workload, batch: int, seed: int) -> Batch:
     return open_data(source, workload, seed)(batch)
 
 
-def open_data(source: str, workload: Workload, seed: int) -> Callable[[int], Batch]:
+def open_data(source: str, workload: Workload, seed: int, part: str = "all") -> Callable[[int], Batch]:
     """Opens data for a workload; the result draws a batch at every call.
 
     Args:
         source: as `parse_source` takes it.
         workload: gives image size, number of classes, and how many images a sample takes.
         seed: of synthetic images, and of the choice of samples.
+        part: ``all``, or one of the disjoint parts ``train`` and ``held-out`` of a data set.
 
     Returns:
         A function of the batch size that gives images as float32 of shape (n, 3, size, size) near zero mean and unit
@@ -67,7 +68,7 @@ def open_data(source: str, workload: Workload, seed: int) -> Callable[[int], Bat
             raise BadValue(
                 f"CIFAR-10 holds 32×32 images of 10 classes, {workload.name} takes others", "use folder:PATH"
             )
-        draw = cifar10_source(path, seed)
+        draw = cifar10_source(path, seed, part)
     else:
-        draw = folder_source(path, size, workload.classes or MAX_CLASSES, seed)
+        draw = folder_source(path, size, workload.classes or MAX_CLASSES, seed, part)
     return lambda batch: draw(batch * workload.images)

@@ -13,8 +13,11 @@ import numpy as np
 from gpugap.core.errors import CorruptData
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gpugap.workloads.data.synthetic import Batch
 
+TEST_FILE = "test_batch"
 FILES = tuple(f"data_batch_{number}" for number in range(1, 6))
 MEAN = np.array([0.4914, 0.4822, 0.4465], dtype=np.float32).reshape(1, 3, 1, 1)
 STD = np.array([0.2470, 0.2435, 0.2616], dtype=np.float32).reshape(1, 3, 1, 1)
@@ -48,16 +51,38 @@ def cifar10(folder: Path, batch: int, seed: int) -> Batch:
     return cifar10_source(folder, seed)(batch)
 
 
-def cifar10_source(folder: Path, seed: int) -> Callable[[int], Batch]:
-    """Draws random batches from the training images, which are read once; as `cifar10`."""
+def cifar10_source(folder: Path, seed: int, part: str = "all") -> Callable[[int], Batch]:
+    """Draws random batches from images that are read once; as `cifar10`.
+
+    Args:
+        folder: holds the batches.
+        seed: of the draws.
+        part: ``all`` training images; ``held-out`` is the test batch, and ``train`` the rest. Where there is no test
+            batch, every fifth training image is held out.
+    """
     if (folder / "cifar-10-batches-py").is_dir():
         folder = folder / "cifar-10-batches-py"
-    paths = [folder / name for name in FILES if (folder / name).is_file()]
+    has_test = (folder / TEST_FILE).is_file()
+    names = (TEST_FILE,) if part == "held-out" and has_test else FILES
+    paths = [folder / name for name in names if (folder / name).is_file()]
     if not paths:
         raise CorruptData(f"no CIFAR-10 python batches in {folder}", _REMEDY)
-    parts = [_read(path) for path in paths]
-    pixels = np.concatenate([part[0] for part in parts])
-    labels = np.concatenate([part[1] for part in parts])
+    files = [_read(path) for path in paths]
+    pixels = np.concatenate([file[0] for file in files])
+    labels = np.concatenate([file[1] for file in files])
+    if not has_test:
+        chosen = held_out_mask(len(labels), part)
+        pixels, labels = pixels[chosen], labels[chosen]
+    return _source(pixels, labels, seed)
+
+
+def held_out_mask(count: int, part: str) -> NDArray[np.bool_]:
+    """Which of a number of samples belong to a part: every fifth is held out, and ``all`` are all."""
+    held = np.arange(count) % 5 == 4
+    return np.ones(count, dtype=bool) if part == "all" else held if part == "held-out" else ~held
+
+
+def _source(pixels: NDArray[np.uint8], labels: NDArray[np.int64], seed: int) -> Callable[[int], Batch]:
     random = np.random.default_rng(seed)
 
     def draw(batch: int) -> Batch:
@@ -73,7 +98,7 @@ def _read(path: Path) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         content = _ArraysOnly(io.BytesIO(path.read_bytes()), encoding="bytes").load()
         pixels = np.asarray(content[b"data"], dtype=np.uint8)
         labels = np.asarray(content[b"labels"], dtype=np.int64)
-    except Exception as error:
+    except Exception as error:  # a damaged pickle raises anything from EOFError to LookupError
         raise CorruptData(
             f"{path} is not a CIFAR-10 python batch ({type(error).__name__}: {error})", _REMEDY
         ) from error

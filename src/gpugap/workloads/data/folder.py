@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gpugap.core.errors import CorruptData, MissingExtra
+from gpugap.workloads.data.cifar import held_out_mask
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,8 +36,16 @@ def image_folder(folder: Path, shape: tuple[int, int, int], seed: int) -> Batch:
     return folder_source(folder, size, classes, seed)(batch)
 
 
-def folder_source(folder: Path, size: int, classes: int, seed: int) -> Callable[[int], Batch]:
-    """Draws random batches from the folder, decoding every image anew, as a training run does; as `image_folder`."""
+def folder_source(folder: Path, size: int, classes: int, seed: int, part: str = "all") -> Callable[[int], Batch]:
+    """Draws random batches from the folder, decoding every image anew, as a training run does; as `image_folder`.
+
+    Args:
+        folder: holds a subfolder a class.
+        size: pixels a side.
+        classes: that the network knows.
+        seed: of the draws.
+        part: ``all`` images; every fifth is ``held-out``, the others are for ``train``.
+    """
     if not folder.is_dir():
         raise CorruptData(f"no such folder: {folder}", _REMEDY)
     names = sorted(entry.name for entry in folder.iterdir() if entry.is_dir() and not entry.name.startswith("."))
@@ -52,6 +61,9 @@ def folder_source(folder: Path, size: int, classes: int, seed: int) -> Callable[
         raise CorruptData(
             f"{folder} has {len(names)} classes, the workload {classes}", "remove classes or use another workload"
         )
+    files = [file for file, chosen in zip(files, held_out_mask(len(files), part), strict=True) if chosen]
+    if not files:
+        raise CorruptData(f"{folder} has too few images to hold some out", "give at least five")
     random = np.random.default_rng(seed)
 
     def draw(batch: int) -> Batch:
