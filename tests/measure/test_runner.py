@@ -308,14 +308,12 @@ def test_probe_of_something_that_does_not_start():
         probe("nothing-at-all")
 
 
-@pytest.mark.xfail(strict=True, reason="signal.Signals(40) raises ValueError in the parent")
 def test_a_signal_without_a_name(step_file):
     record = run_job(misbehaving(step_file, "import os; os.kill(os.getpid(), 40)", 2), {})
     assert (record.status, record.error["code"]) == ("killed", "process-died")
     assert "40" in record.error["message"]
 
 
-@pytest.mark.xfail(strict=True, reason="the pipe stays open in the child's child, so the parent sleeps to the limit")
 def test_a_process_that_dies_while_its_own_child_lives_on(step_file):
     """A data loader's worker must not keep the parent waiting for a step that is long dead."""
     what = "import os, time; os.fork() or time.sleep(3600); os._exit(3)"
@@ -325,14 +323,12 @@ def test_a_process_that_dies_while_its_own_child_lives_on(step_file):
     assert time.monotonic() - begin < 7  # otherwise it slept until the job's limit
 
 
-@pytest.mark.xfail(strict=True, reason="json.loads raises in the parent")
 def test_a_step_that_writes_into_the_pipe_to_the_parent(step_file):
     what = "import os, sys; os.write(int(sys.argv[1]), b'hello\\n')"
     record = run_job(misbehaving(step_file, what, 2), {})
     assert record.status in ("ok", "failed", "killed")
 
 
-@pytest.mark.xfail(strict=True, reason="the thread that watches standard input holds its lock")
 def test_a_step_that_reads_standard_input(step_file):
     record = run_job(make_job(step_file(COUNTING.format(what="input()", when=2)), timeout_s=3), {})
     assert (record.status, record.error["code"]) == ("failed", "step-raised")

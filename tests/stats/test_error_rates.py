@@ -50,9 +50,7 @@ def test_false_alarms_and_coverage(mix, processes):
 def test_coverage_at_true_differences(mix, ratio):
     power, coverage = verdicts(mix, ratio, 10)
     assert coverage >= (0.90 if mix.throttled else 0.93)
-    print(f"{mix.name}: power at {ratio} with at most 10 processes {power:.1%}")
-    if ratio == 10.0:
-        assert power > 0.99
+    assert power > (0.99 if ratio == 10.0 else 0.4)
 
 
 @pytest.mark.parametrize("steps", [MIN_STEPS, 30, 100])

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
+from gpugap.cli import outcome as shown
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
+from gpugap.core.units import parse_duration, parse_share
 
 MAX_PROCESSES = 30
 """Processes a cell that ``--max-width`` may take, unless ``--processes`` says otherwise."""
@@ -54,8 +56,6 @@ def measure(
     Each CPU cell runs as it comes (default) and tuned (all cores, channels-last, native bf16). Interrupted, the same
     command goes on where it stopped.
     """
-    from gpugap.cli import outcome as shown
-    from gpugap.core.units import parse_duration, parse_share
     from gpugap.measure.plan import PROCESSES, Effort
     from gpugap.study.prepare import prepare_measure
     from gpugap.study.session import Wish

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpugap.cli import outcome as shown
 from gpugap.cli.measure import command_line
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
+from gpugap.core.units import parse_duration
 
 if TYPE_CHECKING:
     from gpugap.study.session import Outcome
@@ -33,8 +35,6 @@ def study(
 
     Interrupted, the same command goes on where it stopped.
     """
-    from gpugap.cli import outcome as shown
-    from gpugap.core.units import parse_duration
     from gpugap.study.prepare import prepare_study
     from gpugap.study.prepare import preset as find_preset
     from gpugap.study.session import Wish

@@ -60,7 +60,7 @@ def parse_duration(text: str) -> float:
     Raises:
         BadValue: not a duration, or not longer than zero.
     """
-    found = _DURATION.fullmatch(text.strip())
+    found = _DURATION.fullmatch(text.strip()) if not re.search(r"[hm].*\d$", text.strip()) else None
     parts = [float(part) if part else 0.0 for part in found.groups()] if found else []
     total = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if not math.isfinite(total) or total <= 0:

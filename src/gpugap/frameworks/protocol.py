@@ -80,7 +80,7 @@ class HostClock:
 
     def stop(self) -> list[float]:
         marks = self._marks_ns
-        return [(end - begin) / 1e9 for begin, end in pairwise(marks)]
+        return [max(end - begin, 1) / 1e9 for begin, end in pairwise(marks)]
 
 
 class Framework(Protocol):

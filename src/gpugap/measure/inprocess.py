@@ -23,6 +23,8 @@ from gpugap.sensors.environment import capture
 def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_steps: int) -> Record:
     """Times a step in this process: one replicate, so no interval for the mean can follow from it.
 
+    The math mode of this process is set to the cell's precision, and its generators are seeded.
+
     Args:
         made: a step or a bare callable.
         cell: what it is called; framework and device choose the clock.
@@ -36,6 +38,7 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
         raise BadValue(f"{steps} steps after {warmup_steps} of warm-up", "give at least 1 step and 0 of warm-up")
     framework = load(cell.framework)
     setting = Setting(precision=cell.precision)
+    framework.apply(cell, setting, seed=0)
     body = framework.body(as_step(made, cell.mode, cell.workload), cell, setting)
     clock = framework.clock(cell.device)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -73,7 +73,7 @@ Failure = tuple[str, dict[str, str]]
 def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str, Any] | None, Failure]:
     """The child's report, or None and how it failed."""
     read_end, write_end = os.pipe()
-    command = [sys.executable, "-m", "gpugap.measure.worker", str(write_end)]
+    command = [sys.executable, "-P", "-m", "gpugap.measure.worker", str(write_end)]
     child = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,
@@ -92,7 +92,7 @@ def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str,
             with contextlib.suppress(BrokenPipeError):  # it died at once: the pipe's end says so below
                 child.stdin.write(job.to_json().encode() + b"\n")
                 child.stdin.flush()
-            for message in _messages(pipe, deadline):
+            for message in _messages(pipe, child.pid, deadline):
                 if "done" in message:
                     return message["done"], ("ok", {})
                 phase = message["phase"]
@@ -106,16 +106,39 @@ def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str,
         _end(child)
 
 
-def _messages(pipe: IO[bytes], deadline: float) -> Any:
-    """The child's messages until it closes the pipe or the deadline passes; asleep in between."""
+def _messages(pipe: IO[bytes], pid: int, deadline: float) -> Iterator[dict[str, Any]]:
+    """The child's messages until it ends, closes the pipe, or the deadline passes; asleep in between.
+
+    The child's own end is watched where the kernel can tell it (Linux), since a process it started may outlive it and
+    hold the pipe open.
+    """
     pending = b""
-    while True:
-        ready, _, _ = select.select([pipe], [], [], max(0.0, deadline - time.monotonic()))
-        chunk = pipe.read(1 << 20) if ready else b""
-        if not chunk:
-            return
-        *lines, pending = (pending + chunk).split(b"\n")
-        yield from map(json.loads, lines)
+    with contextlib.ExitStack() as stack:
+        watched: list[Any] = [pipe]
+        if hasattr(os, "pidfd_open"):
+            descriptor = os.pidfd_open(pid)
+            stack.callback(os.close, descriptor)
+            watched.append(descriptor)
+        while True:
+            ready, _, _ = select.select(watched, [], [], max(0.0, deadline - time.monotonic()))
+            chunk = pipe.read(1 << 20) if pipe in ready or _readable(pipe) else b""
+            if not chunk:
+                return
+            *lines, pending = (pending + chunk).split(b"\n")
+            yield from filter(None, map(_message, lines))
+
+
+def _readable(pipe: IO[bytes]) -> bool:
+    return bool(select.select([pipe], [], [], 0)[0])
+
+
+def _message(line: bytes) -> dict[str, Any] | None:
+    """A message of the child; None for anything else that a step wrote into its pipe."""
+    try:
+        content = json.loads(line)
+    except ValueError:
+        return None
+    return content if isinstance(content, dict) and content.keys() & {"phase", "done"} else None
 
 
 def _prefer_for_oom(pid: int) -> None:
@@ -142,11 +165,18 @@ def _timeout(job: Job, phase: str) -> Failure:
     }
 
 
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
 def _death(returncode: int, phase: str, output: IO[bytes]) -> Failure:
     if returncode == -signal.SIGKILL:
         message = f"the process was killed in phase {phase!r}, most likely for lack of memory"
         return "out-of-memory", {"code": OutOfMemory.code, "message": message, "remedy": "use a smaller --batch"}
-    reason = f"signal {signal.Signals(-returncode).name}" if returncode < 0 else f"exit status {returncode}"
+    reason = f"signal {_signal_name(-returncode)}" if returncode < 0 else f"exit status {returncode}"
     output.seek(0)
     lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
     message = f"the process died with {reason} in phase {phase!r}: {lines[-1][:200] if lines else 'no output'}"
@@ -162,7 +192,7 @@ def probe(framework: str) -> dict[str, Any]:
     Raises:
         Unsupported: the framework does not start.
     """
-    command = [sys.executable, "-m", "gpugap.measure.probe", framework]
+    command = [sys.executable, "-P", "-m", "gpugap.measure.probe", framework]
     try:
         answer = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
     except subprocess.TimeoutExpired as error:

@@ -18,7 +18,7 @@ def my_turn(on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
         on_wait: called once if another gpugap of this user is measuring.
     """
     path = Path(tempfile.gettempdir()) / f"gpugap-{os.getuid()}.lock"
-    with path.open("w") as lock:
+    with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

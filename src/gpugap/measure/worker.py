@@ -41,7 +41,7 @@ _SMALLER = "use a smaller --batch"
 
 
 class Report:
-    """What the child knows so far; sent to the parent piece by piece, so that a crash loses little.
+    """What the child knows so far; its phase is told as it begins, the rest when it ends.
 
     Args:
         send: writes one message to the parent.
@@ -146,7 +146,9 @@ def _limit_memory(device: str) -> None:
     """Lets an allocation beyond free memory fail here instead of calling the kernel's OOM killer (CPU cells, Linux)."""
     if device == "cpu" and sys.platform == "linux":
         limit = available_memory_bytes() + psutil.Process().memory_info().data
-        resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.RLIM_INFINITY))
+        hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+        soft = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def _explain(error: BaseException, framework: Framework | None, job: Job) -> tuple[Status, dict[str, str]]:
@@ -171,10 +173,17 @@ def _explain(error: BaseException, framework: Framework | None, job: Job) -> tup
 
 
 def _end_with_parent() -> None:
-    """Ends this process when standard input closes; asleep until then."""
+    """Ends this process when the parent's end of standard input closes; asleep until then.
+
+    The step itself finds standard input empty, so that one which asks for input fails instead of hanging.
+    """
+    parent, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
 
     def watch() -> None:
-        sys.stdin.read()
+        while os.read(parent, 1):
+            pass
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

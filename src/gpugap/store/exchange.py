@@ -105,7 +105,9 @@ def to_line(record: Record) -> str:
         "step_time_s": record.step_time_s,
         "status": known.pop("status"),
     }
-    optional = {name: value for name, value in known.items() if value not in (None, {}, "timing")}
+    if record.purpose == "timing":
+        del known["purpose"]
+    optional = {name: value for name, value in known.items() if value not in (None, {})}
     return json.dumps({**head, **body, **optional, **record.extra}, allow_nan=False, default=dict)
 
 

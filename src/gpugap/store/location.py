@@ -20,6 +20,13 @@ def database_url(url: str | None) -> str:
     return f"sqlite:///{quoted}"
 
 
+def shown_url(url: str) -> str:
+    """The URL with its password hidden."""
+    from sqlalchemy.engine import make_url
+
+    return make_url(url).render_as_string(hide_password=True)
+
+
 def lock_folder() -> Path:
     """Folder of the locks that live measurements hold."""
     return user_cache_path("gpugap") / "locks"

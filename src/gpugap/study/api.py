@@ -125,7 +125,7 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
         GpugapError: as `gpugap.core.errors` lists.
     """
     if isinstance(step, str):
-        factors = {"mode": mode, "batch": batch or 32, "precision": precision}
+        factors = {"mode": mode, "batch": 32 if batch is None else batch, "precision": precision}
         effort = Effort(processes=processes, steps=steps, warmup_steps=warmup_steps)
         prepared = prepare_measure(step, effort, framework=None, device=device, factors=factors)
         jobs = prepared.plan.jobs(uuid.uuid4().hex[:16])
@@ -135,7 +135,7 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
         device=device or device_of(step),
         framework=framework_of(step),
         mode=step.mode if isinstance(step, Step) else mode,
-        batch=batch or batch_of(step) or 1,
+        batch=(batch_of(step) or 1) if batch is None else batch,
         precision=precision,
         tuning="default",
         execution="eager",

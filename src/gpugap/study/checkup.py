@@ -13,7 +13,7 @@ from gpugap.frameworks import RUNNABLE, installed_versions
 from gpugap.measure.runner import probe
 from gpugap.sensors import meter_for, rapl
 from gpugap.sensors.environment import available_memory_bytes, capture
-from gpugap.store.location import database_url
+from gpugap.store.location import database_url, shown_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Checkup:
             "frameworks": self.frameworks,
             "devices": self.devices,
             "energy_sensors": self.energy,
-            "database": database_url(None),
+            "database": shown_url(database_url(None)),
             "missing": list(self.missing),
         }
 
@@ -64,7 +64,7 @@ class Checkup:
             ("system", f"{environment['os']}, {environment['architecture']}, Python {environment['python']}"),
         ]
         lines += [(name, version or "not installed") for name, version in self.frameworks.items()]
-        return [*lines, ("database", database_url(None))]
+        return [*lines, ("database", shown_url(database_url(None)))]
 
     def _gpus(self) -> str:
         drivers = {gpu["name"]: gpu["driver"] for gpu in self.environment["gpus"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -85,7 +86,9 @@ def _prepare(
         for cell in spread(Request(target, framework, name, **factors), host, effort.data)
     ]
     environment = capture() | {"devices": found["devices"], "versions": found["versions"]}
-    return Prepared(Plan(tuple(cells), effort, environment["machine"], found["versions"]), environment)
+    return Prepared(
+        Plan(tuple(cells), effort, f"{environment['machine']} {uuid.getnode()}", found["versions"]), environment
+    )
 
 
 def _chosen_devices(device: str | None, present: tuple[str, ...]) -> Iterable[str]:

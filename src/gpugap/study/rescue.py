@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from collections.abc import Sequence
@@ -18,14 +19,23 @@ def rescue(records: Sequence[Record]) -> Path | None:
         The file, or None when no place takes them.
     """
     name = f"gpugap-rescue-{records[0].session}.jsonl"
-    for folder in (Path.cwd(), Path(tempfile.gettempdir()), Path.home()):
-        path = folder / name
+    for place in (Path.cwd, lambda: Path(tempfile.gettempdir()), Path.home):
         try:
-            with path.open("w", encoding="utf-8") as stream:
-                write_lines(records, stream)
-                os.fsync(stream.fileno())
-        except OSError:
-            path.unlink(missing_ok=True)
+            return _write(place() / name, records)
+        except (OSError, RuntimeError):  # full, read-only, deleted, or no home
             continue
-        return path
     return None
+
+
+def _write(path: Path, records: Sequence[Record]) -> Path:
+    """Writes beside the file and renames, so that a failure leaves an earlier rescue as it was."""
+    beside = path.with_suffix(".part")
+    try:
+        with beside.open("w", encoding="utf-8") as stream:
+            write_lines(records, stream)
+            os.fsync(stream.fileno())
+        return beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise

@@ -106,7 +106,7 @@ def run_session(plan: Plan, environment: dict[str, Any], store: Store, wish: Wis
         except KeyboardInterrupt:
             interrupted = True
         records = tuple(known + run.added)
-        complete = not remaining(jobs, records) or run.settled()
+        complete = not run.left()
         return Outcome(session, records, len(run.added), complete, interrupted)
 
 
@@ -125,10 +125,14 @@ class _Run:
         skipped: set[str] = set()
         block = None
         while True:
-            left = remaining(self._jobs, [*self._known, *self.added])
+            left = self.left()
             job = next((job for job in left if job.cell.key not in skipped), None)
-            if job is None or (job.block != block and self.settled()):
+            if job is None:
                 return
+            if job.block != block and self.settled():
+                self._jobs = [job for job in self._jobs if job.purpose != "timing"]
+                block = job.block
+                continue
             block = job.block
             if not self._affordable(job):
                 skipped.add(job.cell.key)
@@ -150,6 +154,10 @@ class _Run:
             return job
         records = [*self._known, *self.added]
         return replace(job, steps=planned_steps(job, records, self._stopping.min_processes, width))
+
+    def left(self) -> list[Job]:
+        """What is still to be run."""
+        return remaining(self._jobs, [*self._known, *self.added])
 
     def settled(self) -> bool:
         """Whether every cell that can be measured is known as well as was wished."""
@@ -243,7 +251,6 @@ def _held(session: str) -> Iterator[bool]:
             yield False
             return
         yield True
-    path.unlink(missing_ok=True)
 
 
 def lock_path(session: str) -> Path:
