@@ -12,7 +12,7 @@ SOURCES := pyproject.toml constraints.txt
 .PHONY: help study test check bench stats docs clean
 
 help:
-	@echo "make study   measure this machine (about 10 minutes) and make a page to open"
+	@echo "make study   measure this machine (at most 14 minutes) and make a page to open"
 	@echo "make test    run the test suite"
 	@echo "make check   lint, types, floors, sizes, documentation"
 	@echo "make bench   overhead against a bare loop, start-up times"
@@ -46,6 +46,7 @@ check: $(VENV)/test.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/identical.py
 
 stats: $(VENV)/test.done
 	$(BIN)/python benchmarks/error_rates.py

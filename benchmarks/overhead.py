@@ -33,7 +33,8 @@ from gpugap.workloads.data import load_batch
 AIM_RATIO = 1.02
 AIM_NULL_S = 50e-6
 AIM_START_S = 0.3
-NETWORKS = (("conv6@32", 8), ("resnet18@32", 4))
+NETWORKS = (("conv6@32", 8, 300), ("vgg16@32", 4, 150), ("resnet18@32", 4, 150), ("cyclegan@256", 1, 8))
+INFORMATIONAL = "cyclegan@256"
 STEPS = 2
 """Steps a block: few, so that both blocks of a pair see the same machine."""
 
@@ -111,12 +112,13 @@ def start_s(arguments: list[str], runs: int = 7) -> float:
 def main() -> None:
     """Prints one line a figure; exit status 1 when an aim that is a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=300, help="pairs of blocks a network")
-    count = parser.parse_args().pairs
+    parser.add_argument("--share", type=float, default=1.0, help="share of the usual number of pairs of blocks")
+    share = parser.parse_args().share
     missed = False
-    for name, batch in NETWORKS:
+    for name, batch, pairs_wanted in NETWORKS:
+        count = max(6, round(share * pairs_wanted))
         ratio, low, high = network_ratio(name, batch, count)
-        missed |= high > AIM_RATIO
+        missed |= high > AIM_RATIO and name != INFORMATIONAL
         print(f"{name} batch {batch}: gpugap / bare loop {ratio:.4f} ({low:.4f} - {high:.4f}), aim <= {AIM_RATIO}")
     null = null_overhead_s()
     missed |= null > AIM_NULL_S

@@ -19,7 +19,7 @@ from pathlib import Path
 import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS = "examples/records/2026-11-23-epyc-2-cores-quick.jsonl"
+RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
 VERBS = ("study", "measure", "compare", "report", "records", "doctor")
 RECORD_VERBS = ("list", "show", "export", "import", "delete")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

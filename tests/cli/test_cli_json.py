@@ -125,3 +125,36 @@ def test_a_hand_made_file_is_enough(gpugap):
     assert [difference["factor"] for difference in pair["differs"]] == ["device"]
     assert not pair["paired"]
     assert len(document["warnings"]) == 2
+
+
+@pytest.mark.torch
+def test_time_to_accuracy(gpugap):
+    """Dark and bright images are told apart within a few looks; a run without enough steps is kept as censored."""
+    pytest.importorskip("torch")
+    import numpy as np
+    from PIL import Image
+
+    random = np.random.default_rng(0)
+    for name, level in (("dark", 60), ("bright", 190)):
+        (gpugap.folder / "images" / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = np.clip(level + 20 * random.standard_normal((32, 32, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(gpugap.folder / "images" / name / f"{number}.png")
+    common = ("measure", "conv6", "--device", "cpu", "--data", f"folder:{gpugap.folder}/images", "--batch", "16")
+    common += ("--processes", "2", "--steps", "2", "--warmup", "1", "--details", "0")
+    document = gpugap.json(*common, "--target-accuracy", "0.95", "--max-steps", "100")
+    check("measure", document)
+    for cell in document["result"]["cells"]:
+        assert cell["time_to_accuracy_s"]["value"] > 0
+        assert cell["step_time_s"]["n"] == 2
+    document = gpugap.json(*common, "--target-accuracy", "1.0", "--max-steps", "1")
+    for cell in document["result"]["cells"]:
+        assert cell["time_to_accuracy_s"]["value"] is None
+        assert "not reached in any of 2 runs" in cell["time_to_accuracy_s"]["method"]
+
+
+def test_accuracy_needs_something_to_learn(gpugap):
+    for arguments in (["conv6"], ["cyclegan", "--data", "folder:."], ["conv6", "--mode", "inference"]):
+        answer = gpugap("measure", *arguments, "--framework", "null", "--target-accuracy", "0.9")
+        assert answer.returncode == 2
+        assert answer.stderr.count("gpugap: ") == 1

@@ -1,0 +1,114 @@
+"""Guards tag and never drop; a look inside tells phases that sum to the step."""
+
+import subprocess
+import sys
+
+import pytest
+
+from factories import make_job
+from gpugap.frameworks.null import NullFramework
+from gpugap.frameworks.protocol import spin
+from gpugap.measure.details import look_inside
+from gpugap.measure.guards import Guard, detail_tags
+from gpugap.measure.runner import run_job
+
+
+class Noisy(NullFramework):
+    """A framework that compiles inside the window and has denormal parameters."""
+
+    compiled = 0
+
+    def compilations(self):
+        self.compiled += 1
+        return self.compiled
+
+    def denormal_share(self, step):
+        return 0.5
+
+
+def test_a_quiet_window_has_numbers():
+    guard = Guard(NullFramework(), "cpu", usable_cores=64)
+    guard.begin()
+    spin(0.05)
+    found = guard.end(None, {"threads": 1})
+    assert found["own_cores"] > 0
+    assert found["foreign_cores"] >= 0
+    assert found["gpu_throttle_reasons"] is None
+    assert not {"recompilation", "denormals", "oversubscription"} & set(found["tags"])
+
+
+def test_what_disturbs_is_tagged():
+    guard = Guard(Noisy(), "cpu", usable_cores=2)
+    guard.begin()
+    found = guard.end(None, {"threads": 3})
+    assert {"recompilation", "denormals", "oversubscription"} <= set(found["tags"])
+
+
+def test_foreign_load_is_tagged():
+    """Two other processes keep cores busy for the whole window."""
+    source = "import time; end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
+    others = [subprocess.Popen([sys.executable, "-c", source]) for _ in range(2)]
+    try:
+        guard = Guard(NullFramework(), "cpu", usable_cores=2)
+        guard.begin()
+        spin(1.0)
+        found = guard.end(None, {})
+    finally:
+        for other in others:
+            other.kill()
+            other.wait()
+    assert found["foreign_cores"] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("details", "tags"),
+    [
+        ({}, []),
+        ({"clock_self_test": 1.01}, []),
+        ({"clock_self_test": 0.01}, ["clock"]),
+        ({"pipeline_step_time_s": [1.0], "loading_s": [0.01], "copy_s": None}, []),
+        ({"pipeline_step_time_s": [1.0], "loading_s": [0.05], "copy_s": [0.06]}, ["loader-starvation"]),
+    ],
+)
+def test_tags_of_a_look_inside(details, tags):
+    assert detail_tags(details) == tags
+
+
+def test_a_look_inside_under_the_null_framework():
+    record = run_job(make_job(purpose="details", steps=3), {})
+    assert record.status == "ok", record.error
+    assert record.step_time_s == ()
+    assert record.mean_step_time_s is None
+    assert 0.5 < record.details["clock_self_test"] < 5
+    assert len(record.details["phases_s"]["forward"]) == 3
+    assert record.details["copy_reason"]
+    assert record.energy["energy_j"] is None or record.energy["energy_j"] > 0
+    assert record.memory["peak_rss_bytes"] > 0
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("mode", ["train", "inference"])
+def test_phases_sum_to_the_step(mode):
+    pytest.importorskip("torch")
+    from gpugap.core.setting import Setting
+    from gpugap.frameworks.torch import TorchFramework
+    from gpugap.workloads import workload
+    from gpugap.workloads.data import load_batch
+
+    job = make_job(
+        purpose="details",
+        steps=4,
+        cell=make_job().cell.from_dict(make_job().cell.to_dict() | {"framework": "torch", "mode": mode}),
+    )
+    framework, spec = TorchFramework(), workload("conv6")
+    step = framework.build(spec, job.cell, load_batch("synthetic", spec, job.cell.batch, 0))
+    body = framework.body(step, job.cell, Setting())
+    body()
+    found = look_inside(job, framework, step, body)
+    phases = found["phases_s"]
+    assert set(phases) == ({"forward", "backward", "optimizer"} if mode == "train" else {"forward"})
+    assert all(len(times) == 4 and min(times) > 0 for times in phases.values())
+    assert len(found["pipeline_step_time_s"]) == len(found["loading_s"]) == 4
+    import torch
+
+    assert torch.Tensor.backward.__module__ == "torch._tensor"
