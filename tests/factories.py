@@ -33,10 +33,11 @@ def make_record(process=0, *, times=(0.010, 0.011, 0.012), cell=None, **fields) 
     return Record(cell=cell or make_cell(), process=process, step_time_s=tuple(times), **(known | fields))
 
 
-def make_job(file: Path | None = None, *, mode="train", batch=8, **fields) -> Job:
+def make_job(file: Path | None = None, *, mode="train", batch=8, framework="null", **fields) -> Job:
     """A job of a few quick steps under the null framework: a user's file, or Conv-6's stand-in."""
     target = parse_target(str(file)) if file else parse_target("conv6@32")
-    cell = make_cell(workload=target.name, mode=mode, batch=batch, data="own" if file else "synthetic")
+    data = "own" if file else "synthetic"
+    cell = make_cell(workload=target.name, mode=mode, batch=batch, data=data, framework=framework)
     known = {
         "session": "s1",
         "process": 0,

@@ -95,11 +95,7 @@ def test_phases_sum_to_the_step(mode):
     from gpugap.workloads import workload
     from gpugap.workloads.data import load_batch
 
-    job = make_job(
-        purpose="details",
-        steps=4,
-        cell=make_job().cell.from_dict(make_job().cell.to_dict() | {"framework": "torch", "mode": mode}),
-    )
+    job = make_job(mode=mode, framework="torch", purpose="details", steps=4)
     framework, spec = TorchFramework(), workload("conv6")
     step = framework.build(spec, job.cell, load_batch("synthetic", spec, job.cell.batch, 0))
     body = framework.body(step, job.cell, Setting())

@@ -83,9 +83,10 @@ class Effort:
         parse_source(self.data)
 
     def purposes(self) -> list[str]:
-        """What the processes of a cell are for, block by block."""
+        """What the processes of a cell are for, block by block; the looks inside early, lest a budget leave them out."""
         runs = self.processes if self.target_accuracy is not None else 0
-        return ["timing"] * self.processes + ["details"] * self.details + ["accuracy"] * runs
+        rest = self.processes - 1
+        return ["timing", *["details"] * self.details, *["timing"] * rest, *["accuracy"] * runs]
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Plan:
         return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:32]
 
     def jobs(self, session: str) -> list[Job]:
-        """All processes in order: blocks that hold every cell once, shuffled within each; then the looks inside."""
+        """All processes in order: blocks that hold every cell once, shuffled within each."""
         effort, order = self.effort, random.Random(self.effort.seed)
         jobs: list[Job] = []
         for block, purpose in enumerate(effort.purposes()):
