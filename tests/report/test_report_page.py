@@ -347,18 +347,19 @@ def test_a_look_inside_is_shown_and_is_no_replicate():
     found = page([*cpu_pair(), look(cell())])
     inside, startup = (rows(section(found, "times").all("table")[place])[0] for place in (1, 2))
     phases = ["Loading", "Host-device copy", "Forward", "Backward", "Optimizer"]
-    assert list(inside) == ["Cell", *phases, "Step, device only", "Step, with input pipeline", "n"]
+    assert list(inside) == ["Cell", *phases, "Step device only", "Step with input pipeline", "n"]
     assert list(startup) == ["Cell", "Import", "Build", "First step", "n"]
     assert inside["Forward"] == "300 ms" and startup["Build"] == "250 ms 250–250 ms"
-    assert inside["Step, with input pipeline"] == "1.10 s" and inside["Host-device copy"] == "not measured"
-    assert inside["Step, device only"] == "901 ms 893–909 ms"
+    assert inside["Step with input pipeline"] == "1.10 s" and inside["Host-device copy"] == "not measured"
+    assert inside["Step device only"] == "901 ms 893–909 ms"
     assert (inside["n"], startup["n"]) == ("3 + 1", "3")
     assert "the CPU computes in the memory the batch lies in (host-device copy)" in section(found, "times").text
     times = rows(section(found, "times").all("table")[0])
     assert [row["n"] for row in times] == ["3", "3"]
     steps = rows(section(found, "distributions").all("table")[0])
     assert [row["Processes"] for row in steps] == ["3", "3"]
-    assert "(6 in all). 1 further process looked inside steps." in section(found, "method").text
+    method = section(found, "method").text
+    assert "(6 in all). 0 failed." in method and "1 further process looked inside steps: memory" in method
 
 
 def test_memory_is_in_binary_units_and_unmeasured_memory_is_never_zero():

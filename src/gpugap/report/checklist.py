@@ -77,7 +77,7 @@ def _subsets(contents: Contents, cells: Sequence[CellSummary]) -> Judged:
     idle = sum(_idle_cores(cell, contents) for cell in cpus)
     met = "met" if len(measured) == len(known) and not idle else "partly"
     return met, (
-        f"{len(measured)} of the {len(known)} built-in workloads were measured; records do not say why these. "
+        f"Built-in workloads measured: {len(measured)} of {len(known)}; records do not say why these. "
         f"{idle} of {figures.counted(len(cpus), 'CPU cell')} used fewer threads than cores, or do not say: the "
         f"framework's own choice where the CPU runs {names.DEFAULT}."
     )

@@ -68,7 +68,7 @@ def _phases(summary: CellSummary) -> Columns:
     found = phases(summary)
     steps = {DEVICE_ONLY: summary.step_time, WITH_PIPELINE: pipeline_step_time(summary)}
     columns = {name.capitalize(): found[name] for name in STACK}
-    return columns | {f"Step, {name}": estimate for name, estimate in steps.items()}
+    return columns | {f"Step {name}": estimate for name, estimate in steps.items()}
 
 
 def _resources(summary: CellSummary) -> Columns:
