@@ -14,9 +14,8 @@ from report_samples import cell, process
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures
 from gpugap.report.contents import gather
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, ticks
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, Marks, axis_around, draw, ticks
 from gpugap.report.strips import MOST_DOTS, groups, strip_chart, thinned
-from gpugap.report.svg import Marks, cut, shapes
 
 SIZES = st.floats(1e-60, 1e60)
 
@@ -41,45 +40,16 @@ def test_a_plot_has_the_size_it_was_laid_out_in_whatever_the_texts():
     axis = Axis("title", 1.0, 10.0, figures.tick)
     view = set()
     for text in ("a", "a very long label " * 20):
-        marks = [Marks("text", [{"y": 10, "text": text}], {"text_anchor": "end"}, at=-20, limit=100)]
-        view.add(re.search(r'viewBox="0 0 (\d+) (\d+)"', draw(marks, axis, 50, "about").text).groups())
+        marks = [Marks("text", [{"y": 10, "text": text}], {"at": -20, "align": "right", "limit": 100})]
+        view.add(re.search(r'viewBox="0 0 (\d+) (\d+)"', draw(marks, axis, 50, "x", "about").text).groups())
     assert len(view) == 1
     assert int(view.pop()[0]) == LEFT + WIDTH + RIGHT
 
 
 def test_marks_land_where_their_values_are():
     axis = Axis("t", 1.0, 100.0, figures.tick)
-    drawn = draw([Marks("circle", [{"x": 10.0, "y": 7}], {"fill": "red"}, radius=3)], axis, 50, "about").text
-    assert f'<g fill="red"><circle cx="{WIDTH / 2:g}" cy="7" r="3"/></g>' in drawn
-
-
-ROWS = [{"x": 1, "x2": 4, "y": 2, "y2": 8, "series": 0}, {"x": 3, "x2": 1, "y": 9, "y2": 5.125, "series": 0}]
-
-
-@pytest.mark.parametrize(
-    ("shape", "rows", "expected"),
-    [
-        ("rule", [{"x": 1, "x2": 4, "y": 2}, {"x": 3, "y": 9, "y2": 5}], '<path d="M10,2H40M30,9V5"/>'),
-        ("rect", ROWS[1:], '<rect x="10" y="5.12" width="20" height="3.88"/>'),
-        ("circle", ROWS[:1], '<circle cx="10" cy="2" r="4"/>'),
-        ("diamond", ROWS[:1], '<path d="M10,2m-4,0l4,-4l4,4l-4,4z"/>'),
-        ("line", [*ROWS, {**ROWS[0], "series": 1}], '<polyline points="10,2 30,9"/><polyline points="10,2"/>'),
-    ],
-)
-def test_every_shape_is_written_at_its_place(shape, rows, expected):
-    written = shapes(Marks(shape, rows, {"stroke_width": 2}), lambda value: 10.0 * value)
-    fill = 'fill="none" ' if shape in ("rule", "line") else ""
-    assert written == f'<g {fill}stroke-width="2">{expected}</g>'
-    assert shapes(Marks(shape, []), float) == ""
-
-
-def test_a_text_that_is_too_wide_is_cut_and_told_whole_in_a_tooltip():
-    whole = "Example GPU <9000> with a very long name"
-    written = shapes(Marks("text", [{"y": 10, "text": whole}], {"font_size": 10}, at=0, limit=80), float)
-    title, shown = re.search(r"<title>(.*)</title>(.*)</text>", written).groups()
-    assert title == whole.replace("<", "&lt;").replace(">", "&gt;")
-    assert shown.endswith("…") and title.startswith(shown[:-1]) and len(shown) < 20
-    assert cut("short", 80, 10) == "short" and cut(whole, None, 10) == whole
+    drawn = draw([Marks("point", [{"x": 10.0, "y": 7}], {"shape": "circle"})], axis, 50, "x", "about").text
+    assert f"translate({WIDTH / 2:g},7)" in drawn
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=900), st.integers(3, 500))
@@ -99,9 +69,8 @@ def test_of_very_many_steps_a_part_is_drawn():
         for r in records
     ]
     ((heading, cells),) = groups(contents := gather(many))
-    drawn = strip_chart(heading, cells, contents).text
-    (group,) = re.findall(r'<g fill="var\(--measured\)".*?</g>', drawn)
-    dots = re.findall("<circle", group)
+    drawn = strip_chart(heading, cells, contents, "s").text
+    dots = re.findall(r'<path[^>]*fill="var\(--measured\)"', drawn)
     assert 0.5 * MOST_DOTS < len(dots) <= MOST_DOTS
     assert "10\N{NARROW NO-BREAK SPACE}000 values, 2 processes" in drawn
 

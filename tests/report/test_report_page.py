@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from report_html import Element, read, rows, section
 from report_samples import GPU_MACHINE, MACHINE, by_hand, cell, cpu_pair, failure, look, mixed, process, processes
 
+from gpugap.core.errors import MissingExtra
 from gpugap.core.record import Record
 from gpugap.report.page import render_page
 
@@ -92,7 +91,7 @@ def test_everything_from_outside_is_escaped():
     records = [*processes(of, 0.1, **fields), *processes(base, 0.2, **fields), bad]
     found = page(records, command=EVIL, title=EVIL)
     assert found.all("script") == []
-    assert [element.text for element in found.all("head")[0].all("title")] == [EVIL]
+    assert [element.text for element in found.all("title")] == [EVIL]
     assert EVIL in found.all("h1")[0].text
     assert section(found, "again").all("pre")[0].text == EVIL
     assert any(EVIL in text.text for text in section(found, "speedups").all("text"))
@@ -101,7 +100,7 @@ def test_everything_from_outside_is_escaped():
 def test_every_plot_is_followed_by_a_table_with_its_numbers(tree):
     plots = [svg for svg in tree.all("svg") if "pattern" not in svg.attributes.get("class", "")]
     figures = tree.all("figure")
-    assert len(plots) == len(figures) == 7
+    assert len(plots) == len(figures) == 5
     for figure in figures:
         tags = [element.tag for element in figure.walk() if element.tag in ("svg", "table")]
         assert tags == ["svg", "table"]
@@ -125,20 +124,18 @@ def test_plots_are_described_and_scale(tree):
 
 
 def marks(tree: Element, color: str) -> list[Element]:
-    """The shapes of all groups of a color."""
-    groups = [g for g in tree.all("g") if color in (g.attributes.get("fill"), g.attributes.get("stroke"))]
-    return [shape for group in groups for shape in group.all("path", "circle", "rect", "polyline")]
+    shapes = tree.all("path", "line", "rect")
+    return [s for s in shapes if color in (s.attributes.get("fill"), s.attributes.get("stroke"))]
 
 
 def test_published_marks_are_hatched_and_measured_ones_never(tree):
     plot = section(tree, "speedups").all("svg")[0]
     published, measured = marks(plot, "var(--published)"), marks(plot, "var(--measured)")
     assert len(published) == 1
-    hatched = [group for group in plot.all("g") if "hatch" in str(group.attributes)]
-    assert [group.attributes["fill"] for group in hatched] == ["url(#hatch)"]
-    assert marks(plot, "url(#hatch)") == published
+    assert {mark.attributes["fill"] for mark in published} == {"url(#hatch)"}
+    assert len(marks(plot, "url(#hatch)")) == len(published)
     assert len(measured) > 5
-    assert not [mark for mark in measured if mark in published or "hatch" in str(mark.attributes)]
+    assert not [mark for mark in measured if "hatch" in str(mark.attributes)]
     assert tree.all("pattern")[0].attributes["id"] == "hatch"
 
 
@@ -146,7 +143,7 @@ def test_a_range_is_a_bar_and_a_single_number_a_diamond():
     ranged = section(page(cpu_pair("resnet18@32")), "speedups").all("svg")[0]
     single = section(page(cpu_pair("conv6@32")), "speedups").all("svg")[0]
     (bar,), (diamond,) = marks(ranged, "url(#hatch)"), marks(single, "url(#hatch)")
-    assert bar.tag == "rect" and diamond.tag == "path" and diamond.attributes["d"].endswith("z")
+    assert "transform" not in bar.attributes and "transform" in diamond.attributes
 
 
 def test_the_speedup_table_states_kind_n_and_source_of_every_number(tree):
@@ -197,13 +194,13 @@ def test_unmeasured_energy_is_told_with_its_reason_and_never_zero():
     assert (
         environment(cpu_pair())["Energy"]["This machine"] == "not measured: no energy counter for cpu on this machine"
     )
-    resources = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[3])
+    resources = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[2])
     assert {row["Energy a step"] for row in resources} == {"not measured"}
 
 
 def test_measured_energy_has_an_interval():
     measured = look(cell(), energy={"energy_j": 50.0, "steps": 5, "sensor": "rapl"})
-    resources = rows(section(page([*processes(cell(), 0.9), measured]), "times").all("table")[3])
+    resources = rows(section(page([*processes(cell(), 0.9), measured]), "times").all("table")[2])
     assert [row["Energy a step"] for row in resources] == ["10.0 J 9.50–10.5 J"]
 
 
@@ -265,20 +262,11 @@ def test_the_rules_of_reporting_are_checked_one_by_one():
         return {row["Rule"]: row["Met"] for row in rows(section(page(records), "method").all("table")[0])}
 
     whole, poor = met(cpu_pair()), met([*by_hand(), *processes(cell(), 0.1, 1)])
-    assert len(whole) == len(poor) == 12
-    factors, intervals = (next(r for r in whole if r.startswith(start)) for start in ("Document every", "Give conf"))
-    assert whole[factors] == "met" and poor[factors] == "partly"
-    assert whole[intervals] == "met" and poor[intervals] == "partly"
-    assert whole["Show upper bounds of performance"] == "not met"
-    assert whole["Say why only a part of a benchmark or of the machine was used"] == "partly"
-    assert set(whole.values()) | set(poor.values()) == {"met", "partly", "not met"}
-
-
-def test_the_rules_name_their_source_and_are_numbered(tree):
-    table = section(tree, "method").all("table")[0]
-    assert "Hoefler & Belli" in table.all("caption")[0].text
-    assert [row[""] for row in rows(table)] == [str(place) for place in range(1, 13)]
-    assert all(len(row["What this page does"]) > 20 for row in rows(table))
+    assert len(whole) == 8
+    assert whole["Document all factors"] == "met" and poor["Document all factors"] == "partly"
+    assert whole["Intervals, unless the number is deterministic"] == "met"
+    assert poor["Intervals, unless the number is deterministic"] == "partly"
+    assert whole["Show the bound next to the number"] == "not met"
 
 
 def test_it_says_how_to_measure_again_and_when_it_was_measured(tree):
@@ -294,19 +282,12 @@ def test_huge_and_tiny_numbers_are_drawn():
     assert "NaN" not in section(found, "times").all("svg")[0].text
 
 
-def test_the_page_needs_no_library_for_its_plots():
-    code = (
-        "import sys\n"
-        "for name in ('altair', 'vl_convert', 'matplotlib', 'torch'): sys.modules[name] = None\n"
-        "from report_samples import cpu_pair\n"
-        "from gpugap.report.page import render_page\n"
-        "print(render_page(cpu_pair(), command='gpugap study').count('<figure>'))"
-    )
-    here = str(Path(__file__).parent)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=here, check=False
-    )
-    assert (done.stdout, done.returncode) == ("4\n", 0), done.stderr
+def test_without_altair_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "altair", None)
+    with pytest.raises(
+        MissingExtra, match=r"Altair, which draws the charts, is not installed - pip install 'gpugap\[report\]'"
+    ):
+        page(cpu_pair())
 
 
 def test_published_numbers_come_from_the_catalog(monkeypatch):
@@ -345,24 +326,19 @@ def test_energy_of_a_machine_with_and_without_readings_is_told_both_ways():
 
 def test_a_look_inside_is_shown_and_is_no_replicate():
     found = page([*cpu_pair(), look(cell())])
-    inside, startup = (rows(section(found, "times").all("table")[place])[0] for place in (1, 2))
-    phases = ["Loading", "Host-device copy", "Forward", "Backward", "Optimizer"]
-    assert list(inside) == ["Cell", *phases, "Step device only", "Step with input pipeline", "n"]
-    assert list(startup) == ["Cell", "Import", "Build", "First step", "n"]
-    assert inside["Forward"] == "300 ms" and startup["Build"] == "250 ms 250–250 ms"
-    assert inside["Step with input pipeline"] == "1.10 s" and inside["Host-device copy"] == "not measured"
-    assert inside["Step device only"] == "901 ms 893–909 ms"
-    assert (inside["n"], startup["n"]) == ("3 + 1", "3")
+    row = rows(section(found, "times").all("table")[1])[0]
+    assert list(row)[1:7] == ["Import", "Build", "First step", "Forward", "Backward", "Optimizer"]
+    assert row["Forward"] == "300 ms" and row["Build"] == "250 ms 250–250 ms"
+    assert row["Step with input pipeline"] == "1.10 s" and row["Host-device copy"] == "not measured"
     assert "the CPU computes in the memory the batch lies in (host-device copy)" in section(found, "times").text
     times = rows(section(found, "times").all("table")[0])
     assert [row["n"] for row in times] == ["3", "3"]
     steps = rows(section(found, "distributions").all("table")[0])
     assert [row["Processes"] for row in steps] == ["3", "3"]
-    method = section(found, "method").text
-    assert "(6 in all). 0 failed." in method and "1 further process looked inside steps: memory" in method
+    assert "(6 in all). 1 further process looked inside steps." in section(found, "method").text
 
 
 def test_memory_is_in_binary_units_and_unmeasured_memory_is_never_zero():
-    found = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[3])
+    found = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[2])
     assert [row["Process memory"] for row in found] == ["1.50 GiB", "not measured"]
     assert [row["Reserved on device"] for row in found] == ["not measured", "not measured"]

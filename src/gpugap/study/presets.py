@@ -50,8 +50,8 @@ PRESETS = {
     for preset in (
         Preset(
             "quick",
-            "the study's four networks, 5 processes a cell, at most 14 minutes",
-            tuple(_small((1, 4))),
+            "Conv-6 and ResNet-18 at 32×32, 5 processes a cell, at most 14 minutes",
+            tuple(group for name in ("conv6@32", "resnet18@32") for group in _both(name, (128, 32))),
             Effort(processes=5, warmup_steps=2, steps=8, timeout_s=300, details=1),
             14 * 60,
         ),
