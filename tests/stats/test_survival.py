@@ -14,7 +14,7 @@ def test_without_censoring_it_is_the_mean():
 def test_with_censoring_it_is_the_kaplan_meier_median():
     """By hand: of five runs, three got there at 1, 2 and 4 s and two were given up at 3 and 9 s.
 
-    Survival is 4/5 after 1, 3/5 after 2 (the run given up at 3 leaves the risk set) and 3/10 after 4: the median is 4 s.
+    Survival is 4/5 after 1, 3/5 after 2 (the run given up at 3 leaves the risk set) and 3/10 after 4: its median is 4.
     """
     found = time_to_event([1.0, 2.0, 4.0], [3.0, 9.0])
     assert found.value == 4.0

@@ -83,7 +83,7 @@ class Effort:
         parse_source(self.data)
 
     def purposes(self) -> list[str]:
-        """What the processes of a cell are for, block by block; the looks inside early, lest a budget leave them out."""
+        """What the processes of a cell are for, block by block; looks inside come early, lest a budget drop them."""
         runs = self.processes if self.target_accuracy is not None else 0
         rest = self.processes - 1
         return ["timing", *["details"] * self.details, *["timing"] * rest, *["accuracy"] * runs]
