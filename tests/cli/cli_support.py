@@ -2,12 +2,18 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+
+
+def _hear_interrupts() -> None:
+    """A suite started in the background ignores Ctrl-C, and its children would inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass
@@ -27,6 +33,7 @@ class Command:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            preexec_fn=_hear_interrupts,  # noqa: PLW1509 - the suite starts no threads
         )
 
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
