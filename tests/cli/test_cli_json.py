@@ -66,7 +66,7 @@ def test_measure_records_compare_report(gpugap):
         ("n.csv", "quantity,work,"),
     ):
         check("report", gpugap.json("report", "a.jsonl", "-o", name))
-        assert (gpugap.folder / name).read_text().startswith(beginning)
+        assert (gpugap.folder / name).read_text().count(beginning) >= 1
 
     deleted = gpugap.json("records", "delete", "latest", "--yes")
     check("records", deleted)

@@ -14,7 +14,8 @@ from report_samples import cell, process
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures
 from gpugap.report.contents import gather
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, Marks, axis_around, draw, ticks
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free, ticks
+from gpugap.report.marks import Marks, cut, merged
 from gpugap.report.strips import MOST_DOTS, groups, strip_chart, thinned
 
 SIZES = st.floats(1e-60, 1e60)
@@ -40,7 +41,7 @@ def test_a_plot_has_the_size_it_was_laid_out_in_whatever_the_texts():
     axis = Axis("title", 1.0, 10.0, figures.tick)
     view = set()
     for text in ("a", "a very long label " * 20):
-        marks = [Marks("text", [{"y": 10, "text": text}], {"at": -20, "align": "right", "limit": 100})]
+        marks = [Marks("text", [{"y": 10, "text": text}], {"text_anchor": "end"}, at=-20, limit=100)]
         view.add(re.search(r'viewBox="0 0 (\d+) (\d+)"', draw(marks, axis, 50, "x", "about").text).groups())
     assert len(view) == 1
     assert int(view.pop()[0]) == LEFT + WIDTH + RIGHT
@@ -48,8 +49,36 @@ def test_a_plot_has_the_size_it_was_laid_out_in_whatever_the_texts():
 
 def test_marks_land_where_their_values_are():
     axis = Axis("t", 1.0, 100.0, figures.tick)
-    drawn = draw([Marks("point", [{"x": 10.0, "y": 7}], {"shape": "circle"})], axis, 50, "x", "about").text
+    drawn = draw([Marks("circle", [{"x": 10.0, "y": 7}], {"fill": "red"}, radius=3)], axis, 50, "x", "about").text
     assert f"translate({WIDTH / 2:g},7)" in drawn
+
+
+def test_marks_of_equal_looks_are_drawn_as_one_at_pixels():
+    look, other = {"stroke": "red"}, {"stroke": "blue"}
+    rows = [{"x": 1, "y": 2, "y2": 3}]
+    marks = [Marks("rule", rows, look), Marks("rule", rows, other), Marks("rule", rows, look, at=9), Marks("text", [])]
+    first, second = merged(marks)
+    assert first.rows == [rows[0], {"x": 9, "y": 2, "y2": 3}] and first.at is None
+    assert (second.style, second.rows) == (other, rows)
+
+
+def test_a_plot_without_an_axis_lies_at_pixels():
+    line = [{"x": 10 * n, "y": n * n, "series": "a"} for n in range(3)]
+    marks = [
+        Marks("line", line, {"stroke": "red"}),
+        Marks("diamond", [{"x": 3, "y": 4}], {"fill": "blue"}, radius=2),
+        Marks("rect", [{"x": 1, "x2": 5, "y": 2, "y2": 3}], {"fill": "green"}),
+    ]
+    drawn = draw_free(marks, 40, "x", "about").text
+    assert 'd="M0,0L10,1L20,4"' in drawn and "translate(3,4)" in drawn and 'd="M1,2h4v1h-4Z"' in drawn
+    assert f'viewBox="0 0 {LEFT + WIDTH + RIGHT} 40"' in drawn
+
+
+def test_a_text_that_is_too_wide_is_cut():
+    whole = "Example GPU 9000 with a very long name"
+    shown = cut(whole, 80, 10)
+    assert shown.endswith("…") and whole.startswith(shown[:-1]) and 8 < len(shown) < 20
+    assert cut("short", 80, 10) == "short" and cut(whole, None, 10) == whole
 
 
 @given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=900), st.integers(3, 500))

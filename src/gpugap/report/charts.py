@@ -10,13 +10,13 @@ from itertools import groupby
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents, work_of
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, Marks, Row, axis_around, draw
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw
+from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
 
 _HEADING, _ROW = 36, 46
 _OPEN = ("inconclusive", "pipeline check")
-_DOT = {"shape": "circle", "size": 95, "stroke": "var(--bg)", "strokeWidth": 1.2, "opacity": 1}
-_TEXT = {"align": "left", "baseline": "middle", "fill": "var(--fg)"}
+_DOT: Style = {"stroke": "var(--bg)", "stroke_width": 1.2}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +109,10 @@ def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, about: str) -> Htm
     height = math.ceil(top) + 4
     ratios = placed[0][1].estimate.unit == "1"
     marks = [
-        Marks("text", headings, {**_TEXT, "fontSize": 13, "fontWeight": 600, "at": 6 - LEFT, "limit": LEFT + WIDTH}),
         *_labels(placed),
-        _sources(placed, axis),
         *(_base(height) if ratios else []),
+        Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
+        _sources(placed, axis),
         *_measured([(y, line) for y, line in placed if line.estimate.kind == "measured"], ratios),
         *_published([(y, line.estimate) for y, line in placed if line.estimate.kind == "published"]),
     ]
@@ -121,17 +121,16 @@ def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, about: str) -> Htm
 
 def _labels(placed: Sequence[tuple[float, Line]]) -> list[Marks]:
     left, right = 18 - LEFT, WIDTH + 16
-    columns = [
-        (left, -7.0, [line.label for _, line in placed], {"fontSize": 12.5, "fill": "var(--fg)"}),
-        (left, 9.0, [line.details for _, line in placed], {"fontSize": 10.5, "fill": "var(--muted)"}),
-        (right, -7.0, [figures.full(line.estimate) for _, line in placed], {"fontSize": 12.5, "fill": "var(--fg)"}),
-        (right, 9.0, [_remark(line) for _, line in placed], {"fontSize": 10.5, "fill": "var(--muted)"}),
+    columns: list[tuple[int, float, list[str], Style]] = [
+        (left, -7.0, [line.label for _, line in placed], LARGE),
+        (left, 9.0, [line.details for _, line in placed], SMALL),
+        (right, -7.0, [figures.full(line.estimate) for _, line in placed], LARGE),
+        (right, 9.0, [_remark(line) for _, line in placed], SMALL),
     ]
     marks = []
     for at, shift, texts, style in columns:
         rows = [{"y": y + shift, "text": text} for (y, _), text in zip(placed, texts, strict=True)]
-        limit = LEFT - 28 if at < 0 else RIGHT - 16
-        marks.append(Marks("text", rows, {**_TEXT, **style, "at": at, "limit": limit}))
+        marks.append(Marks("text", rows, style, at=at, limit=LEFT - 28 if at < 0 else RIGHT - 16))
     return marks
 
 
@@ -140,7 +139,7 @@ def _sources(placed: Sequence[tuple[float, Line]], axis: Axis) -> Marks:
     rows = [{"y": y + 15, "text": line.note} for y, line in placed if line.estimate.kind == "published"]
     base = axis.pixel(1.0)
     at = 8 + (base if base < WIDTH / 3 else 0)
-    return Marks("text", rows, {**_TEXT, "fontSize": 10, "fill": "var(--published)", "at": at, "limit": WIDTH})
+    return Marks("text", rows, {"font_size": 10, "fill": "var(--published)"}, at=at, limit=WIDTH)
 
 
 def _remark(line: Line) -> str:
@@ -149,7 +148,7 @@ def _remark(line: Line) -> str:
 
 def _base(height: float) -> list[Marks]:
     rule = [{"x": 1.0, "y": 0, "y2": height}]
-    return [Marks("rule", rule, {"stroke": "var(--fg)", "strokeWidth": 1.2, "strokeDash": [4, 3]})]
+    return [Marks("rule", rule, {"stroke": "var(--fg)", "stroke_width": 1.2, "stroke_dasharray": "4 3"})]
 
 
 def _measured(placed: Sequence[tuple[float, Line]], ratios: bool) -> Iterator[Marks]:
@@ -161,16 +160,16 @@ def _measured(placed: Sequence[tuple[float, Line]], ratios: bool) -> Iterator[Ma
         bars = [{"x": low, "x2": high, "y": y} for y, low, high in ends]
         caps = [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in ends for end in both]
         points = [{"x": e.value, "y": y} for y, e in mine]
-        yield Marks("rule", stems, {"stroke": color, "strokeWidth": 6, "strokeOpacity": 0.2})
-        yield Marks("rule", bars, {"stroke": color, "strokeWidth": 2})
-        yield Marks("rule", caps, {"stroke": color, "strokeWidth": 2})
-        yield Marks("point", points, {**_DOT, "fill": color})
+        yield Marks("rule", stems, {"stroke": color, "stroke_width": 6, "stroke_opacity": 0.2})
+        yield Marks("rule", bars, {"stroke": color, "stroke_width": 2})
+        yield Marks("rule", caps, {"stroke": color, "stroke_width": 2})
+        yield Marks("circle", points, {**_DOT, "fill": color}, radius=4.9)
 
 
 def _published(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
     """Hatched: a bar from end to end of a range, a diamond for a single number."""
-    style = {"fill": "url(#hatch)", "stroke": "var(--published)", "strokeWidth": 1.2}
+    style: Style = {"fill": "url(#hatch)", "stroke": "var(--published)", "stroke_width": 1.2}
     ranges = [{"x": e.low, "x2": e.high, "y": y - 13, "y2": y + 3} for y, e in placed if e.low is not None]
     single = [{"x": e.value, "y": y - 5} for y, e in placed if e.value is not None]
     yield Marks("rect", ranges, style)
-    yield Marks("point", single, {**style, "shape": "diamond", "size": 200, "opacity": 1})
+    yield Marks("diamond", single, style, radius=7)

@@ -8,36 +8,21 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 from gpugap.core.errors import MissingExtra
+from gpugap.report.marks import Marks, Style, merged, written
 from gpugap.report.markup import Html, esc
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 530, 290, 165, 6, 46
 """The plot's own width and the margins that hold labels, in pixels."""
 
-Row = Mapping[str, Any]
 _LADDERS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
 _ROOM = 52
 """Pixels a tick's label needs."""
-
-
-@dataclass(frozen=True, slots=True)
-class Marks:
-    """Marks of one look.
-
-    Attributes:
-        shape: ``rule``, ``rect``, ``point``, ``tick`` or ``text``.
-        rows: ``y`` in pixels from the top; ``x`` (and ``x2``) in data units; ``y2``; ``text``.
-        style: properties of the mark; ``at`` puts it at a horizontal pixel instead of ``x``.
-    """
-
-    shape: str
-    rows: Sequence[Row]
-    style: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,17 +54,24 @@ def axis_around(title: str, values: Sequence[float], label: Callable[[float], st
     return Axis(title, 10 ** (low - room), 10 ** (high + room), label)
 
 
-def ticks(low: float, high: float) -> list[float]:
-    """Round numbers within the ends of a logarithmic axis, as many as leave room for their labels."""
+def ticks(low: float, high: float, length: float = WIDTH, room: float = _ROOM) -> list[float]:
+    """Round numbers within the ends of a logarithmic axis, as many as leave room for their labels.
+
+    Args:
+        low: left end, above 0.
+        high: right end.
+        length: of the axis, in pixels.
+        room: pixels a label needs.
+    """
     decades = math.log10(high) - math.log10(low)
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     for ladder in _LADDERS:
         found = [step * 10.0**power for power in range(first, last + 1) for step in ladder]
         inside = [tick for tick in found if low <= tick <= high]
-        if len(inside) >= 3 and _closest(inside) / decades * WIDTH >= _ROOM:
+        if len(inside) >= 3 and _closest(inside) / decades * length >= room:
             return inside
     if decades > 1:
-        stride = math.ceil((last - first) * _ROOM / WIDTH)
+        stride = math.ceil((last - first) * room / length)
         return [tick for power in range(first, last + 1, stride) if low <= (tick := 10.0**power) <= high]
     return _even_ticks(low, high)
 
@@ -111,48 +103,99 @@ def draw(marks: Sequence[Marks], axis: Axis, height: int, name: str, about: str)
     Raises:
         MissingExtra: Altair or vl-convert is not installed.
     """
+    size = {"width": WIDTH, "height": height}
+    padding = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
+    scale = {"type": "log", "domain": [axis.low, axis.high], "nice": False}
+    return _rendered([*_grid(axis, height), *marks], scale, {**size, "padding": padding}, (name, about))
+
+
+def draw_free(marks: Sequence[Marks], height: int, name: str, about: str) -> Html:
+    """A plot as wide as the others in which everything lies at pixels, ``x`` too.
+
+    Args:
+        marks: drawn in order; those of equal looks together.
+        height: of the whole, in pixels.
+        name: unique on the page.
+        about: what the plot shows, for those who cannot see it.
+
+    Raises:
+        MissingExtra: Altair or vl-convert is not installed.
+    """
+    size = {"width": LEFT + WIDTH + RIGHT, "height": height, "padding": 0}
+    return _rendered(merged(marks), None, size, (name, about))
+
+
+def _rendered(
+    marks: Sequence[Marks], scale: dict[str, Any] | None, size: dict[str, Any], label: tuple[str, str]
+) -> Html:
+    """Rows stand beside the layers, by name, as Altair checks every layer, which takes long with rows in it."""
     try:
         import altair as alt
         import vl_convert
     except ImportError as error:
         raise MissingExtra("Altair, which draws the charts,", "report") from error
-    layers = [_layer(alt, part, axis) for part in (*_grid(axis, height), *marks) if part.rows]
-    padding = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
-    chart = (
-        alt.layer(*layers)
-        .properties(width=WIDTH, height=height, padding=padding, background="transparent")
-        .configure(font="sans-serif", aria=False, autosize=alt.AutoSizeParams(type="none"))
-        .configure_view(stroke=None)
-    )
-    return Html(_embedded(vl_convert.vegalite_to_svg(chart.to_json()), name, about))
+    drawn = {f"rows{place}": part for place, part in enumerate(marks) if part.rows}
+    layers = [_layer(alt, name, part, scale) for name, part in drawn.items()]
+    view = alt.ViewConfig(stroke=None)
+    config = alt.Config(font="sans-serif", aria=False, autosize=alt.AutoSizeParams(type="none"), view=view)
+    chart = alt.LayerChart(layer=layers, config=config, background="transparent", **size)
+    specification = chart.to_dict(validate=False)
+    specification["datasets"] = {name: written(part) for name, part in drawn.items()}
+    return Html(_embedded(vl_convert.vegalite_to_svg(specification), *label))
 
 
 def _grid(axis: Axis, height: int) -> list[Marks]:
     rows = [{"x": tick, "y": 0, "y2": height, "text": axis.label(tick)} for tick in ticks(axis.low, axis.high)]
     labels = [{**row, "y": height + 16} for row in rows]
     title = [{"y": height + 38, "text": axis.title}]
+    quiet: Style = {"fill": "var(--muted)", "font_size": 11, "text_anchor": "middle"}
     return [
-        Marks("rule", rows, {"stroke": "var(--line)", "strokeWidth": 1}),
-        Marks("text", labels, {"fill": "var(--muted)", "fontSize": 11, "align": "center"}),
-        Marks("text", title, {"fill": "var(--muted)", "fontSize": 11, "align": "center", "at": WIDTH / 2}),
+        Marks("rule", rows, {"stroke": "var(--line)"}),
+        Marks("text", labels, quiet),
+        Marks("text", title, quiet, at=WIDTH / 2),
     ]
 
 
-def _layer(alt: Any, marks: Marks, axis: Axis) -> Any:
-    style = dict(marks.style)
-    at = style.pop("at", None)
-    scale = alt.Scale(type="log", domain=[axis.low, axis.high], nice=False)
+def _layer(alt: Any, name: str, marks: Marks, scale: dict[str, Any] | None) -> Any:
     first = marks.rows[0]
-    encoding: dict[str, Any] = {"y": alt.Y("y:Q", scale=None, axis=None)}
-    encoding["x"] = alt.value(at) if at is not None else alt.X("x:Q", scale=scale, axis=None)
-    if "x2" in first:
-        encoding["x2"] = alt.X2("x2:Q")
-    if "y2" in first:
-        encoding["y2"] = alt.Y2("y2:Q")
+    place = alt.X("x:Q", scale=None if scale is None else alt.Scale(**scale), axis=None)
+    encoding: dict[str, Any] = {"x": place if marks.at is None else alt.value(marks.at)}
+    encoding["y"] = alt.Y("y:Q", scale=None, axis=None)
+    encoding |= {end: getattr(alt, end.upper())(f"{end}:Q") for end in ("x2", "y2") if end in first}
     if marks.shape == "text":
         encoding["text"] = alt.Text("text:N")
-    base = alt.Chart(alt.Data(values=[dict(row) for row in marks.rows]))
-    return getattr(base, f"mark_{marks.shape}")(**style).encode(**encoding)
+    if marks.shape == "line":
+        encoding["detail"] = alt.Detail("series:N")
+    base = alt.Chart(alt.NamedData(name=name))
+    point = marks.shape in ("circle", "diamond")
+    return getattr(base, f"mark_{'point' if point else marks.shape}")(**_look(marks)).encode(**encoding)
+
+
+def _look(marks: Marks) -> dict[str, Any]:
+    """Properties of a mark in Altair's words."""
+    found: dict[str, Any] = {_WORDS.get(name, name): value for name, value in marks.style.items()}
+    if "strokeDash" in found:
+        found["strokeDash"] = [int(part) for part in str(found["strokeDash"]).split()]
+    if marks.shape == "text":
+        found["align"] = _ALIGN[str(found.pop("anchor", "start"))]
+        found["baseline"] = "middle"
+    if marks.shape in ("circle", "diamond"):
+        found = {"strokeWidth": 1} | found | {"shape": marks.shape, "size": (2 * marks.radius) ** 2, "opacity": 1}
+        found.setdefault("stroke", None)
+    return found
+
+
+_ALIGN = {"start": "left", "middle": "center", "end": "right"}
+_WORDS = {
+    "font_size": "fontSize",
+    "font_weight": "fontWeight",
+    "text_anchor": "anchor",
+    "fill_opacity": "fillOpacity",
+    "stroke_dasharray": "strokeDash",
+    "stroke_linejoin": "strokeJoin",
+    "stroke_opacity": "strokeOpacity",
+    "stroke_width": "strokeWidth",
+}
 
 
 def _embedded(svg: str, name: str, about: str) -> str:

@@ -2,137 +2,151 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Sequence
 
-from gpugap.catalog.published import published_speedups
-from gpugap.core.units import UNKNOWN, significant, time_scale
-from gpugap.explain.cells import summarize
-from gpugap.explain.pairs import baseline_pairs
-
-if TYPE_CHECKING:
-    from gpugap.core.estimate import Estimate
-    from gpugap.core.record import Record
+from gpugap.core.estimate import Estimate
+from gpugap.core.record import Record
+from gpugap.core.units import UNKNOWN
+from gpugap.core.version import __version__
+from gpugap.explain.cells import CellSummary
+from gpugap.explain.inside import energy_per_step, pipeline_step_time
+from gpugap.explain.pairs import Pair
+from gpugap.report import figures, names
+from gpugap.report.contents import Contents, gather, is_pipeline_check
+from gpugap.report.formats import Row, Sheet, comma_separated, latex, markdown
+from gpugap.report.tables import shared_level
 
 FORMATS = ("md", "tex", "csv")
-_CSV_HEADER = (
-    "quantity",
-    "work",
-    "base",
-    "other",
-    "value",
-    "low",
-    "high",
-    "level",
-    "unit",
-    "kind",
-    "n",
-    "verdict",
-    "method",
-)
-_LATEX = str.maketrans(
-    {"\\": r"\textbackslash{}", "%": r"\%", "_": r"\_", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
-    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "×": r"$\times$", "–": "--", "µ": r"\textmu{}"}
-)
 
-Row = tuple[str, ...]
+_NUMBERS = ("value", "low", "high", "level", "n")
+_CSV_HEADER = (
+    *("quantity", "work", "base", "other", "value", "low", "high", "level", "unit", "kind", "n"),
+    *("verdict", "method", "sessions", "gpugap"),
+)
+_NONE = "none"
 
 
 def render(records: Sequence[Record], form: str) -> str:
-    """Step times, speedups and published speedups as text.
+    """Step times, speedups, published speedups of the same networks, and failures, as text.
+
+    Comparisons and verdicts are those of the page: records of two machines are never pooled, and verdicts hold for
+    all comparisons together.
 
     Args:
         records: as the page takes them.
         form: ``md``, ``tex`` or ``csv``.
     """
+    contents = gather(records)
     if form == "csv":
-        return _csv(records)
-    tables = ((_TIME_HEADER, _times(records)), (_SPEEDUP_HEADER, _speedups(records)))
-    write = _markdown if form == "md" else _latex
-    return "\n\n".join(write(header, rows) for header, rows in tables if rows) + "\n"
+        return comma_separated(_CSV_HEADER, list(_csv_rows(contents)), frozenset(_NUMBERS))
+    sheets = [sheet for sheet in (_times(contents), _speedups(contents), _failures(contents)) if sheet.rows]
+    return (markdown if form == "md" else latex)(sheets, _provenance(contents))
 
 
-_TIME_HEADER = ("Cell", "Step time", "95 % interval", "Samples/s", "Processes", "Kind")
-_SPEEDUP_HEADER = ("Work", "A (base)", "B", "Speedup", "95 % interval", "Verdict", "Kind")
+def _provenance(contents: Contents) -> str:
+    """Where the numbers come from, in a line."""
+    sessions = ", ".join(_sessions(contents.records)) or _NONE
+    starts = sorted(record.started_at for record in contents.records if record.started_at)
+    dates = f"; measured {' to '.join(dict.fromkeys((starts[0], starts[-1])))}" if starts else ""
+    written = _versions(contents.records)
+    return f"gpugap {__version__}, records of gpugap {written or UNKNOWN}; sessions: {sessions}{dates}"
 
 
-def _times(records: Sequence[Record]) -> list[Row]:
+def _sessions(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(record.session for record in records))
+
+
+def _versions(records: Sequence[Record]) -> str:
+    return ", ".join(sorted({record.gpugap for record in records if record.gpugap}))
+
+
+def _times(contents: Contents) -> Sheet:
+    level = shared_level(cell.step_time for cell in contents.cells)
+    rows = []
+    for cell in contents.cells:
+        time, rate = cell.step_time, cell.throughput
+        numbers: Row = (figures.shown(time), figures.ends(time) or _NONE, figures.shown(rate), str(time.n), cell.status)
+        rows.append((names.heading(cell.cell), _side(cell, contents), *numbers, time.kind))
+    header = ("Work", "Cell", "Step time", f"{level} interval", "Throughput", "n", "Status", "Kind")
+    note = "Mean steady step time over processes and the samples a second it makes; n: processes that ended well"
+    return Sheet("Step times", f"{note}.", "step-times", header, "llrrrrll", rows)
+
+
+def _speedups(contents: Contents) -> Sheet:
+    level = shared_level(pair.comparison.speedup for pair in contents.pairs)
     rows: list[Row] = []
-    for summary in summarize(records):
-        time, rate = summary.step_time, summary.throughput
-        value, ends = _time_text(time)
-        throughput = UNKNOWN if rate.value is None else significant(rate.value)
-        rows.append((summary.cell.label, value, ends, throughput, str(time.n), time.kind))
-    return rows
+    for pair in contents.pairs:
+        speedup = pair.comparison.speedup
+        sides = (_side(pair.a, contents), _side(pair.b, contents))
+        numbers: Row = (figures.shown(speedup), figures.ends(speedup) or _NONE, str(speedup.n))
+        rows.append((names.heading(pair.b.cell), *sides, *numbers, _verdict(pair), speedup.kind))
+    for row in contents.published:
+        work = f"{names.network(row.workload)}, {names.doing(row.mode)}"
+        interval = "a range" if row.speedup.value is None else _NONE
+        numbers = (figures.shown(row.speedup), interval, "not stated", _NONE)
+        rows.append((work, row.baseline, row.device, *numbers, f"{row.speedup.kind}: {row.source}"))
+    header = ("Work", "A (base)", "B", "Speedup of B", f"{level} interval", "n", "Verdict on B", "Kind")
+    note = "Mean step time of A over that of B; above 1, B is faster; n: processes a side, or pairs of them"
+    return Sheet("Speedups", f"{note}.", "speedups", header, "lllrrrll", rows)
 
 
-def _speedups(records: Sequence[Record]) -> list[Row]:
+def _failures(contents: Contents) -> Sheet:
     rows: list[Row] = []
-    for pair in baseline_pairs(summarize(records)):
-        speedup = pair.comparison.speedup
-        rows.append((*pair.labels(), *_ratio_text(speedup), pair.comparison.verdict, speedup.kind))
-    if rows:
-        for row in published_speedups():
-            work = f"{row.workload}/{row.mode}"
-            rows.append((work, row.baseline, row.device, *_ratio_text(row.speedup), "-", f"published: {row.source}"))
-    return rows
+    for cell in contents.cells:
+        for record in cell.failures:
+            error = record.error or {}
+            told = (str(error.get(name) or UNKNOWN) for name in ("code", "message", "remedy"))
+            head = (names.heading(cell.cell), _side(cell, contents), str(record.process), record.status)
+            rows.append((*head, *told))
+    header = ("Work", "Cell", "Process", "Status", "Code", "What happened", "What to do")
+    return Sheet("Failures", "Processes that gave no step time.", "failures", header, "llrllll", rows)
 
 
-def _time_text(time: Estimate) -> tuple[str, str]:
-    if time.value is None:
-        return UNKNOWN, UNKNOWN
-    scale, unit = time_scale(time.value)
-    ends = [UNKNOWN if end is None else significant(end / scale) for end in (time.low, time.high)]
-    return (
-        f"{significant(time.value / scale)} {unit}",
-        f"{ends[0]}–{ends[1]} {unit}" if time.low is not None else UNKNOWN,
-    )
+def _side(summary: CellSummary, contents: Contents) -> str:
+    return f"{names.side(summary, contents)}, {names.details(summary, contents).replace(' · ', ', ')}"
 
 
-def _ratio_text(ratio: Estimate) -> tuple[str, str]:
-    if ratio.low is None or ratio.high is None:
-        return (UNKNOWN if ratio.value is None else f"{significant(ratio.value)}×"), UNKNOWN
-    ends = f"{significant(ratio.low)}–{significant(ratio.high)}"
-    return (f"{ends}×", "range") if ratio.value is None else (f"{significant(ratio.value)}×", ends)
+def _verdict(pair: Pair) -> str:
+    return "none (pipeline check)" if is_pipeline_check(pair.b.cell) else pair.comparison.verdict
 
 
-def _markdown(header: Row, rows: list[Row]) -> str:
-    lines = [header, ("---",) * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
-
-
-def _latex(header: Row, rows: list[Row]) -> str:
-    lines = [r"\begin{tabular}{" + "l" * len(header) + "}", r"\hline"]
-    for number, line in enumerate((header, *rows)):
-        lines.append(" & ".join(cell.translate(_LATEX) for cell in line) + r" \\")
-        if not number:
-            lines.append(r"\hline")
-    return "\n".join([*lines, r"\hline", r"\end{tabular}"])
-
-
-def _csv(records: Sequence[Record]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(_CSV_HEADER)
-    summaries = summarize(records)
-    for summary in summaries:
-        for quantity, estimate in (("step_time", summary.step_time), ("throughput", summary.throughput)):
-            writer.writerow(
-                (quantity, summary.cell.label, "", "", *_numbers(estimate), summary.status, estimate.method)
-            )
-    pairs = baseline_pairs(summaries)
-    for pair in pairs:
-        speedup = pair.comparison.speedup
-        writer.writerow(("speedup", *pair.labels(), *_numbers(speedup), pair.comparison.verdict, speedup.method))
-    for row in published_speedups() if pairs else ():
+def _csv_rows(contents: Contents) -> Iterator[Row]:
+    for cell in contents.cells:
+        records = (*cell.records, *cell.details)
+        named = {"step_time": cell.step_time, "throughput": cell.throughput}
+        further = {
+            "step_time_with_input_pipeline": pipeline_step_time(cell),
+            "energy_per_step": energy_per_step(cell),
+        }
+        named |= {name: estimate for name, estimate in further.items() if estimate.value is not None}
+        label = _label(cell, contents)
+        for quantity, estimate in named.items():
+            yield (quantity, label, "", "", *_numbers(estimate), cell.status, estimate.method, *_origin(records))
+        for record in cell.failures:
+            error = record.error or {}
+            told = f"process {record.process}: {error.get('message') or error.get('code') or UNKNOWN}"
+            yield ("failure", label, "", "", *[""] * 7, record.status, told, *_origin([record]))
+    for pair in contents.pairs:
+        speedup, records = pair.comparison.speedup, (*pair.a.records, *pair.b.records)
+        sides = (_label(pair.a, contents), _label(pair.b, contents))
+        work = names.heading(pair.b.cell)
+        yield ("speedup", work, *sides, *_numbers(speedup), _verdict(pair), speedup.method, *_origin(records))
+    for row in contents.published:
         work = f"{row.workload}/{row.mode}"
-        writer.writerow(("speedup", work, row.baseline, row.device, *_numbers(row.speedup), "", row.source))
-    return stream.getvalue()
+        yield ("speedup", work, row.baseline, row.device, *_numbers(row.speedup), "", row.source, "", "")
 
 
-def _numbers(estimate: Estimate) -> tuple[str, ...]:
+def _label(summary: CellSummary, contents: Contents) -> str:
+    """The cell's factors, with its machine where there are several."""
+    machine = contents.machine(summary).label
+    return f"{summary.cell.label} ({machine})" if machine else summary.cell.label
+
+
+def _numbers(estimate: Estimate) -> Row:
     known = (estimate.value, estimate.low, estimate.high, estimate.level)
     numbers = ("" if number is None else repr(number) for number in known)
     return (*numbers, estimate.unit, estimate.kind, "" if estimate.n is None else str(estimate.n))
+
+
+def _origin(records: Sequence[Record]) -> Row:
+    return " ".join(_sessions(records)), _versions(records)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import UNKNOWN, significant, time_scale
 
@@ -28,6 +30,15 @@ def grouped(count: int) -> str:
 def counted(count: int, thing: str, things: str | None = None) -> str:
     """``1 process``, ``3 processes``."""
     return f"{grouped(count)} {thing if count == 1 else things or thing + 's'}"
+
+
+def span(counts: Iterable[int]) -> str:
+    """Fewest to most: ``5``, or ``3 to 5``; `none` without any."""
+    found = list(counts)
+    if not found:
+        return NONE
+    low, high = min(found), max(found)
+    return grouped(low) if low == high else f"{grouped(low)} to {grouped(high)}"
 
 
 def level(estimate: Estimate) -> str:

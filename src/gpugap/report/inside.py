@@ -7,10 +7,11 @@ from itertools import groupby
 
 from gpugap.core.estimate import Estimate
 from gpugap.explain.cells import CellSummary
-from gpugap.explain.inside import energy_per_step, memory, phases, pipeline_step_time
+from gpugap.explain.inside import PHASES, energy_per_step, memory, phases, pipeline_step_time
 from gpugap.report import figures, names
+from gpugap.report.breakdown import DEVICE_ONLY, STACK, WITH_PIPELINE, breakdown_chart
 from gpugap.report.contents import Contents, replicates
-from gpugap.report.markup import Content, Group, Html, joined, kind_badge, paragraph, table, tag, two_lines
+from gpugap.report.markup import Content, Group, Html, figure, joined, kind_badge, paragraph, table, tag, two_lines
 from gpugap.stats.intervals import LEVEL
 
 _MEMORY = {"peak_rss": "Process memory", "peak_allocated": "Allocated on device", "peak_reserved": "Reserved on device"}
@@ -21,29 +22,53 @@ Columns = Mapping[str, Estimate]
 
 
 def inside_tables(contents: Contents) -> Html:
-    """Two tables, and under each why a number is missing."""
-    timed = (
-        ". Import, build and first step are of the timing processes; what follows is of one step, from processes that "
-        "only look inside: their marks cost time, so they are no replicates of the step time. Below a number: its "
-        f"{100 * LEVEL:g} % interval, where several processes give one. Step with input pipeline: each batch is drawn, "
-        "copied and computed in turn. n: timing processes + those that looked inside."
+    """Start-up, the phases of a step with their plot, and resources; under each why a number is missing."""
+    start = (
+        f". Of the timing processes, before the steady steps. Below a number: its {100 * LEVEL:g} % interval, where "
+        "several processes give one."
     )
     kept = (
         ". Peaks in binary units. Below a number: range over processes, for energy with the sensor's error. "
         "n: processes that looked inside."
     )
     parts = [
-        tag("h3", "Start-up and inside a step"),
-        _table(_times, _timing_and_looks, joined([kind_badge("measured"), timed]), contents),
+        tag("h3", "Inside a step"),
+        _inside_step(contents),
+        tag("h3", "Start-up"),
+        _table(_startup, _timing, joined([kind_badge("measured"), start]), contents),
         tag("h3", "Memory and energy"),
         _table(_resources, _looks, joined([kind_badge("measured"), kept]), contents),
     ]
     return joined(parts, Html("\n"))
 
 
-def _times(summary: CellSummary) -> Columns:
-    found = {name.capitalize(): estimate for name, estimate in phases(summary).items()}
-    return found | {"Step with input pipeline": pipeline_step_time(summary)}
+def _inside_step(contents: Contents) -> Html:
+    timed = (
+        ". Phases are of processes that only look inside: their marks cost time, so they are no replicates of the step "
+        f"time and need not add up to it. Below a number: its {100 * LEVEL:g} % interval, where several processes give "
+        "one. n: timing processes + those that looked inside."
+    )
+    two = (
+        f"Two step times, never to be confused. {DEVICE_ONLY.capitalize()}: the batch stays on the device; this is "
+        f"the step time of every other number on this page. {WITH_PIPELINE.capitalize()}: each batch is drawn, copied "
+        "and computed in turn, nothing prefetched. Bars: shares of the known phases in their sum; gray is on the way "
+        "to the device, blue is computed there."
+    )
+    below = _table(_phases, _timing_and_looks, joined([kind_badge("measured"), timed]), contents)
+    plot = breakdown_chart(contents)
+    return below if plot is None else figure(plot, below, two)
+
+
+def _startup(summary: CellSummary) -> Columns:
+    found = phases(summary)
+    return {name.capitalize(): found[name] for name in PHASES[:_STARTUP]}
+
+
+def _phases(summary: CellSummary) -> Columns:
+    found = phases(summary)
+    steps = {DEVICE_ONLY: summary.step_time, WITH_PIPELINE: pipeline_step_time(summary)}
+    columns = {name.capitalize(): found[name] for name in STACK}
+    return columns | {f"Step {name}": estimate for name, estimate in steps.items()}
 
 
 def _resources(summary: CellSummary) -> Columns:
@@ -53,6 +78,10 @@ def _resources(summary: CellSummary) -> Columns:
 
 def _looks(summary: CellSummary) -> str:
     return str(sum(record.status == "ok" for record in summary.details))
+
+
+def _timing(summary: CellSummary) -> str:
+    return str(len(replicates(summary)))
 
 
 def _timing_and_looks(summary: CellSummary) -> str:

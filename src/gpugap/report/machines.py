@@ -65,8 +65,8 @@ class Machine:
     def values(self, *path: str) -> Iterator[Any]:
         """Every distinct value its records hold at a path into the environment, in order; None is left out."""
         seen: list[Any] = []
-        for record in self.records:
-            found = _at(record.environment, path)
+        for environment in {id(record.environment): record.environment for record in self.records}.values():
+            found = _at(environment, path)
             if found is not None and found not in seen:
                 seen.append(found)
         return iter(seen)

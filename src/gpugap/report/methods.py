@@ -1,58 +1,51 @@
-"""How it was measured, and the rules of reporting, written from the records."""
+"""How it was measured, written from the records."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from statistics import fmean
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
 
-from gpugap.explain.cells import CONVERGED, CellSummary
+from gpugap.core.record import Record
+from gpugap.explain.cells import CONVERGED
+from gpugap.measure.guards import CLOCK_RANGE, FOREIGN_SHARE
 from gpugap.report import figures
+from gpugap.report.checklist import checklist
 from gpugap.report.contents import Contents
-from gpugap.report.markup import Content, Group, Html, joined, paragraph, table, tag
+from gpugap.report.markup import Html, joined, paragraph
 from gpugap.stats.intervals import LEVEL
-from gpugap.stats.warmup import MIN_STEPS
+from gpugap.stats.stopping import MIN_PROCESSES
+from gpugap.stats.warmup import ALPHA_FASTER, ALPHA_SLOWER, MIN_STEPS
 
-Rule = tuple[str, str, str]
-"""The rule, whether the page meets it, and what the page does for it."""
+_WIDTH_OPTION = re.compile(r"--max-width[ =]([\d.]+%?)")
 
 
-def methods(contents: Contents) -> Html:
-    """The methods paragraph, then the rules of reporting one by one."""
+def methods(contents: Contents, command: str) -> Html:
+    """The methods paragraphs, then the rules of reporting one by one.
+
+    Args:
+        contents: of the page.
+        command: what makes the records again; names the width to stop at, where one was asked for.
+    """
     if not contents.records:
         return paragraph("Nothing was measured.")
-    measuring = [_processes(contents), _steps(contents), _blocks(contents), _clocks(contents)]
-    texts = [" ".join(sentence for sentence in measuring if sentence), _tests(contents)]
-    return joined([*map(paragraph, texts), _checklist(contents)], Html("\n"))
+    ran = (_processes(contents), _blocks(contents), _stopping(contents, command))
+    timed = (_steps(contents), _warmup(contents), _clocks(contents))
+    watched = (_looks(contents), _energy(contents), _guards(contents))
+    texts = [" ".join(filter(None, sentences)) for sentences in (ran, timed, watched, (_tests(contents),))]
+    return joined([*map(paragraph, filter(None, texts)), checklist(contents)], Html("\n"))
 
 
 def _processes(contents: Contents) -> str:
     counts = [len(cell.records) for cell in contents.cells]
     sessions = len({record.session for record in contents.records})
-    looks = sum(len(cell.details) for cell in contents.cells)
-    inside = f" {figures.counted(looks, 'further process', 'further processes')} looked inside steps." if looks else ""
     return (
         f"{figures.counted(len(contents.cells), 'cell was', 'cells were')} measured in "
-        f"{figures.counted(sessions, 'session')}, each in {_span(counts)} fresh process{'es' * (max(counts) > 1)} "
-        f"({figures.grouped(sum(counts))} in all).{inside} {figures.grouped(len(contents.failures))} failed. "
+        f"{figures.counted(sessions, 'session')}, each in {figures.span(counts)} fresh "
+        f"process{'es' * (max(counts, default=0) != 1)} "
+        f"({figures.grouped(sum(counts))} in all). {figures.grouped(len(contents.failures))} failed. "
         f"The process is the unit of replication: n counts processes, never steps."
-    )
-
-
-def _steps(contents: Contents) -> str:
-    good = contents.settled
-    if not good:
-        return ""
-    windows = sorted({record.window_steps for record in good})
-    behind = f"windows, each the mean of {_span(windows)} steps"
-    steady = "steady steps" if windows == [1] else f"steady {behind}"
-    searched = [record for record in good if record.steadiness in ("steady", "never-steady")]
-    restless = sum(record.steadiness == "never-steady" for record in searched)
-    return (
-        f"After the first step, each process ran {_span([r.warmup_steps for r in good])} warm-up steps, kept in the "
-        f"records and left out of every number, then {_span([len(r.steady_step_time_s) for r in good])} {steady}. "
-        f"The end of warm-up was looked for in {len(searched)} of {figures.counted(len(good), 'process', 'processes')} "
-        f"by a permutation test for a changepoint, never before the declared end; fewer than {MIN_STEPS} steps do not "
-        f"allow it. {restless} never became steady."
     )
 
 
@@ -66,6 +59,52 @@ def _blocks(contents: Contents) -> str:
     else:
         order = "The records do not say in which order processes ran."
     return f"{order} {paired} of {figures.counted(len(contents.pairs), 'comparison')} could be paired by block."
+
+
+def _stopping(contents: Contents, command: str) -> str:
+    """The rule that ended the session, where its command names one; the records do not."""
+    found = _WIDTH_OPTION.search(command)
+    if found is None:
+        return ""
+    text = found.group(1)
+    width = float(text.rstrip("%")) / (100 if text.endswith("%") else 1)
+    cells = [cell for cell in contents.cells if cell.step_time.value is not None]
+    narrow = sum((reached := cell.step_time.relative_half_width) is not None and reached <= width for cell in cells)
+    return (
+        f"Processes were added until half of every interval was at most {100 * width:g} % of its step time, asked from "
+        f"{MIN_PROCESSES} processes a cell on, or until as many had run as were allowed: the rule is width, never "
+        f"significance. {narrow} of {figures.counted(len(cells), 'cell')} reached it."
+    )
+
+
+def _steps(contents: Contents) -> str:
+    good = contents.settled
+    if not good:
+        return ""
+    windows = sorted({record.window_steps for record in good})
+    behind = f"windows, each the mean of {figures.span(windows)} steps"
+    steady = "steady steps" if windows == [1] else f"steady {behind}"
+    return (
+        f"After the first step, each process ran {figures.span(r.warmup_steps for r in good)} warm-up steps, kept in "
+        f"the records and left out of every number, then {figures.span(len(r.steady_step_time_s) for r in good)} "
+        f"{steady}."
+    )
+
+
+def _warmup(contents: Contents) -> str:
+    good = contents.settled
+    if not good:
+        return ""
+    searched = [record for record in good if record.steadiness in ("steady", "never-steady")]
+    restless = sum(record.steadiness == "never-steady" for record in searched)
+    return (
+        f"The end of warm-up was looked for in {figures.grouped(len(searched))} of "
+        f"{figures.counted(len(good), 'process', 'processes')} by a permutation test for a changepoint, never before "
+        f"the declared end. Of steps without a change it cuts some with probability {100 * ALPHA_SLOWER:g} % as a "
+        f"slower and {100 * ALPHA_FASTER:g} % as a faster beginning. Fewer than {MIN_STEPS} steps do not allow it; "
+        f"there the declared warm-up alone was cut. {figures.grouped(restless)} never became steady, and of these the "
+        f"last half is used."
+    )
 
 
 def _clocks(contents: Contents) -> str:
@@ -82,7 +121,59 @@ def _clocks(contents: Contents) -> str:
     if foreign:
         others = figures.counted(foreign, "record was", "records were")
         told += f" How {others} timed is unknown: gpugap did not write them."
-    return told.strip()
+    return " ".join(filter(None, (told.strip(), _self_test(contents))))
+
+
+def _self_test(contents: Contents) -> str:
+    readings = [reading for look in _inside(contents) if (reading := look.get("clock_self_test")) is not None]
+    if not readings:
+        return ""
+    ends = [figures.number(reading) for reading in (min(readings), max(readings))]
+    low, high = CLOCK_RANGE
+    bad = sum(not low <= reading <= high for reading in readings)
+    return (
+        f"Clock self-test: work of known length read {' to '.join(dict.fromkeys(ends))} times that length in "
+        f"{figures.counted(len(readings), 'process', 'processes')}; {low:g} to {high:g} counts as true, and "
+        f"{figures.grouped(bad)} lay outside."
+    )
+
+
+def _looks(contents: Contents) -> str:
+    looks = sum(len(cell.details) for cell in contents.cells)
+    if not looks:
+        return ""
+    return (
+        f"{figures.counted(looks, 'further process', 'further processes')} looked inside steps: memory, energy and "
+        f"phases, each in a pass of its own, as looking costs time. None of these is a replicate of a step time."
+    )
+
+
+def _energy(contents: Contents) -> str:
+    """Windows of energy counters, as the looking processes recorded them."""
+    readings = [record.energy for cell in contents.cells for record in cell.details if record.energy.get("energy_j")]
+    if not readings:
+        return ""
+    windows = [float(reading["window_s"]) for reading in readings if reading.get("window_s")]
+    lengths = " to ".join(dict.fromkeys(figures.time(end) for end in (min(windows), max(windows)))) if windows else ""
+    over = f", over windows of {lengths}" if lengths else ""
+    sensors = ", ".join(sorted({str(reading.get("sensor") or "an unnamed sensor") for reading in readings}))
+    count = figures.counted(len(readings), "process", "processes")
+    return f"Energy was counted in {count} by {sensors}{over}, apart from every timed step."
+
+
+def _guards(contents: Contents) -> str:
+    watched = [record for record in _all(contents) if record.guards]
+    if not watched:
+        return ""
+    tags = Counter(str(tag) for record in watched for tag in record.guards.get("tags", ()))
+    counts = ", ".join(f"{name} ({figures.grouped(count)})" for name, count in sorted(tags.items()))
+    return (
+        f"Guards watched {figures.grouped(len(watched))} of "
+        f"{figures.counted(sum(1 for _ in _all(contents)), 'process', 'processes')} for throttling, foreign load (over "
+        f"{100 * FOREIGN_SHARE:g} % of the machine's cores), recompilation, denormal numbers, too many threads, and, "
+        f"where processes looked inside, a starving loader and an untrue clock. Tagged: {counts or 'none'}. Tagged "
+        f"processes stay in every number."
+    )
 
 
 def _tests(contents: Contents) -> str:
@@ -94,84 +185,29 @@ def _tests(contents: Contents) -> str:
         within = " or ".join(f"{100 * margin:g} %" for margin in margins)
         text += (
             f" Comparisons: {'; '.join(used)}. B is faster or slower than A when the interval excludes 1, equivalent "
-            f"when it lies within {within} of 1, and the verdict is inconclusive otherwise. "
-            f"Verdicts hold for all comparisons together (Holm); each interval is that of its comparison alone."
+            f"when it lies within {within} of 1, and the verdict is inconclusive otherwise. {_family(contents)}"
         )
     settled = sum(cell.converged for cell in contents.cells)
     cells = figures.counted(len(contents.cells), "cell")
     return f"{text} {settled} of {cells} converged to ±{100 * CONVERGED:g} %.".strip()
 
 
-def _span(counts: Iterable[int]) -> str:
-    """``5``, or ``3 to 5``."""
-    found = list(counts)
-    low, high = min(found), max(found)
-    return str(low) if low == high else f"{low} to {high}"
+def _family(contents: Contents) -> str:
+    comparisons = [pair.comparison for pair in contents.answering if pair.comparison.p_value is not None]
+    if not comparisons:
+        return "None could be tested."
+    taken = sum(comparison.reason == "many-comparisons" for comparison in comparisons)
+    count = figures.counted(len(comparisons), "tested comparison")
+    lost = f"{figures.grouped(taken)} did not stand and read inconclusive." if taken else "None was taken back."
+    return (
+        f"Verdicts hold for the whole study, {count} together (Holm): the chance of any false faster or slower is at "
+        f"most {100 * (1 - LEVEL):g} %. {lost} Each interval is that of its comparison alone."
+    )
 
 
-def _checklist(contents: Contents) -> Html:
-    rows: list[list[Content]] = [
-        [rule, tag("span", met, css=f"met {met.replace(' ', '-')}"), does] for rule, met, does in _rules(contents)
-    ]
-    caption = "Rules of reporting after Hoefler & Belli, Scientific Benchmarking of Parallel Computing Systems, SC'15."
-    return table(caption, ["Rule", "Met", "What this page does"], [Group("", rows)])
+def _inside(contents: Contents) -> Iterable[Mapping[str, Any]]:
+    return [record.details for cell in contents.cells for record in cell.details]
 
 
-def _rules(contents: Contents) -> list[Rule]:
-    cells = [cell for cell in contents.cells if cell.step_time.value is not None]
-    bounded = sum(cell.step_time.low is not None for cell in cells)
-    unknown = sum(record.environment is None or not record.settings for record in contents.records)
-    foreign = sum(record.gpugap is None for record in contents.records)
-    total = len(contents.records)
-    return [
-        (
-            "State the base case and its absolute performance",
-            "met",
-            "Every speedup names its base A; the step time of every cell, bases included, stands under Step times.",
-        ),
-        (
-            "Arithmetic mean for costs, harmonic for rates; geometric only where costs are not available",
-            "partly",
-            f"Steps of a process: arithmetic mean. Throughput: batch over that time, the harmonic mean of rates. "
-            f"Across processes the center is the geometric mean, as intervals stand on logarithms{_mean_gap(cells)}. "
-            f"No mean over workloads is formed.",
-        ),
-        (
-            "Intervals, unless the number is deterministic",
-            "met" if bounded == len(cells) else "partly",
-            f"{bounded} of {figures.counted(len(cells), 'step time')} have an interval; one process alone gives none.",
-        ),
-        (
-            "Assume no normal distribution",
-            "partly",
-            "Nothing is assumed of steps, drawn as they are. Student's t assumes that logarithms of process means "
-            "are close to normal, which few processes cannot show.",
-        ),
-        (
-            "Document all factors",
-            "met" if not unknown else "partly",
-            f"{total - unknown} of {figures.counted(total, 'record')} hold environment and settings.",
-        ),
-        (
-            "Say how time was synchronized and summarized",
-            "met" if not foreign else "partly",
-            "In the paragraph above"
-            + (f"; {figures.counted(foreign, 'record')} of other writers do not say." if foreign else "."),
-        ),
-        (
-            "Show the bound next to the number",
-            "not met",
-            "These records hold no operator counts, so no roofline is drawn.",
-        ),
-        ("Join points only where interpolation is valid", "met", "No points are joined."),
-    ]
-
-
-def _mean_gap(cells: Iterable[CellSummary]) -> str:
-    """How far the geometric means of this page are from the arithmetic ones, at most."""
-    gaps = []
-    for cell in cells:
-        means = list(cell.process_means_s().values())
-        if len(means) > 1 and cell.step_time.value:
-            gaps.append(fmean(means) / cell.step_time.value - 1)
-    return f" (here at most {figures.number(100 * max(gaps), 2)} % below the arithmetic one)" if gaps else ""
+def _all(contents: Contents) -> Iterable[Record]:
+    return (record for cell in contents.cells for record in (*cell.records, *cell.details))

@@ -18,10 +18,24 @@ from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind
 from gpugap.report.methods import methods
 from gpugap.report.strips import groups, strip_chart
 from gpugap.report.surroundings import environment_table
+from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
+from gpugap.stats.warmup import MIN_STEPS
 
 TITLE = "What a GPU changes"
 _FEW = 2
 """More sentences beside the answer than these are set in two columns."""
+_DOTS = (
+    "One dot a steady step, one lane a process, a bar at each process's mean. Of cells with very many steps a part is "
+    "drawn, chosen evenly, extremes kept; the table counts all."
+)
+_LINES = (
+    "One panel a cell, one thin line a process, steps in the order they ran; each panel has a logarithmic time axis of "
+    "its own. Gray with hollow dots: warm-up, left out of every number. Blue: steady. Amber: the half that is used of "
+    "a process that never became steady. Dotted: the declared end of warm-up; ticks under a panel: where it was found "
+    f"to end. The end is looked for where at least {MIN_STEPS} steps follow the declared warm-up; with fewer, only the "
+    f"declared steps are cut. Of more than {MOST_LINES} processes, and of many steps, a part is drawn, chosen evenly; "
+    "the first steps, the extremes and the longest warm-up are kept, and the table counts all."
+)
 _HATCH = (
     '<svg class="pattern" aria-hidden="true" focusable="false"><defs>'
     '<pattern id="hatch" width="5" height="5" patternUnits="userSpaceOnUse" patternTransform="rotate(45)">'
@@ -86,7 +100,7 @@ def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str
         if contents.failures:
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
-        yield "method", ("How it was measured", methods(contents))
+        yield "method", ("How it was measured", methods(contents, command))
     yield "again", ("Measure it again", _again(contents, command))
 
 
@@ -120,16 +134,15 @@ def _times(contents: Contents) -> Html:
 
 
 def _distributions(contents: Contents) -> Html:
-    note = (
-        "One dot a steady step, one lane a process, a bar at each process's mean. Of cells with very many steps a part "
-        "is drawn, chosen evenly, extremes kept; the table counts all."
-    )
-    plots = [
-        joined([tag("h3", heading), figure(plot, tables.distribution_table(cells, contents), "" if place else note)])
-        for place, (heading, cells) in enumerate(groups(contents))
-        if (plot := strip_chart(heading, cells, contents, f"steps{place}"))
-    ]
-    return joined(plots, Html("\n"))
+    parts: list[Html] = []
+    for place, (heading, cells) in enumerate(groups(contents)):
+        dots, lines = ("", "") if place else (_DOTS, _LINES)
+        below = tables.distribution_table(cells, contents)
+        parts += [tag("h3", heading), figure(strip_chart(heading, cells, contents, f"steps{place}"), below, dots)]
+        if drawn := traced(cells):
+            plot = trace_chart(heading, drawn, contents, f"traces{place}")
+            parts.append(figure(plot, warmup_table(drawn, contents), lines))
+    return joined(parts, Html("\n"))
 
 
 def _again(contents: Contents, command: str) -> Html:

@@ -9,14 +9,14 @@ from gpugap.core.record import Record
 from gpugap.explain.cells import CellSummary
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents, replicates
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Marks, Row, axis_around, draw
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, axis_around, draw
+from gpugap.report.marks import LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
 
-MOST_DOTS = 400
-"""Steps drawn of one cell; of more, every k-th of each process and its fastest and slowest."""
+MOST_DOTS, MOST_ON_PAGE, FEWEST = 400, 6_000, 60
+"""Steps drawn of one cell and on the whole page, and what a cell keeps on a crowded page; of more, every k-th."""
 _GAP, _LANE, _TALLEST, _SMALLEST = 18, 9.0, 240, 34
-_DOT = {"shape": "circle", "size": 22, "filled": True, "fill": "var(--measured)", "opacity": 0.6}
-_TEXT = {"align": "left", "baseline": "middle"}
+_DOT: Style = {"fill": "var(--measured)", "fill_opacity": 0.6}
 
 
 def steady(summary: CellSummary) -> list[tuple[Record, tuple[float, ...]]]:
@@ -31,13 +31,22 @@ def groups(contents: Contents) -> list[tuple[str, list[CellSummary]]]:
 
 
 def thinned(times_s: Sequence[float], most: int) -> list[float]:
-    """At most about `most` of the times: every k-th in the order they ran, the fastest and the slowest."""
+    """At most `most` of the times: every k-th in the order they ran, the fastest and the slowest."""
+    return [times_s[place] for place in kept_places(times_s, most)]
+
+
+def kept_places(times_s: Sequence[float], most: int) -> list[int]:
+    """Which of the times are drawn where at most `most`, at least 3, may be."""
+    everything = range(len(times_s))
     if len(times_s) <= most:
-        return list(times_s)
-    stride = -(-len(times_s) // max(1, most - 2))
-    kept = set(range(0, len(times_s), stride))
-    kept |= {min(range(len(times_s)), key=times_s.__getitem__), max(range(len(times_s)), key=times_s.__getitem__)}
-    return [times_s[place] for place in sorted(kept)]
+        return list(everything)
+    kept = set(range(0, len(times_s), -(-len(times_s) // max(1, most - 2))))
+    return sorted(kept | {min(everything, key=times_s.__getitem__), max(everything, key=times_s.__getitem__)})
+
+
+def dots_a_cell(cells: int) -> int:
+    """How many dots a cell may have on a page of so many cells."""
+    return max(FEWEST, min(MOST_DOTS, MOST_ON_PAGE // max(1, cells)))
 
 
 def strip_chart(heading: str, cells: Sequence[CellSummary], contents: Contents, name: str) -> Html:
@@ -50,19 +59,20 @@ def strip_chart(heading: str, cells: Sequence[CellSummary], contents: Contents, 
         name: unique on the page.
     """
     placed, height = _place(cells)
+    most = dots_a_cell(len(contents.cells))
     dots, bars = [], []
     for top, summary in placed:
         lanes, lane = steady(summary), _lane(summary)
         for place, (record, times_s) in enumerate(lanes):
             y = top + lane / 2 + place * lane
-            dots += [{"x": time_s, "y": y} for time_s in thinned(times_s, max(3, MOST_DOTS // len(lanes)))]
+            dots += [{"x": time_s, "y": y} for time_s in thinned(times_s, max(3, most // len(lanes)))]
             bars.append({"x": record.mean_step_time_s, "y": y - lane / 2 + 0.5, "y2": y + lane / 2 - 0.5})
     values = [time_s for summary in cells for _, times_s in steady(summary) for time_s in times_s]
     axis = axis_around("steady step time (logarithmic axis)", values, figures.time_tick)
     marks = [
         *_labels(placed, contents),
-        Marks("point", dots, _DOT),
-        Marks("rule", bars, {"stroke": "var(--fg)", "strokeWidth": 2}),
+        Marks("circle", dots, _DOT, radius=2.35),
+        Marks("rule", bars, {"stroke": "var(--fg)", "stroke_width": 2}),
     ]
     about = f"Step-time distributions. {heading}: " + "; ".join(names.side(c, contents) for c in cells)
     return draw(marks, axis, height, name, about)
@@ -86,15 +96,14 @@ def _lane(summary: CellSummary) -> float:
 def _labels(placed: Sequence[tuple[float, CellSummary]], contents: Contents) -> Iterator[Marks]:
     centers = [top + len(steady(summary)) * _lane(summary) / 2 for top, summary in placed]
     cells = [summary for _, summary in placed]
-    columns: list[tuple[int, int, list[str], dict[str, object]]] = [
-        (6 - LEFT, -7, [names.side(c, contents) for c in cells], {"fontSize": 12.5, "fill": "var(--fg)"}),
-        (6 - LEFT, 9, [names.details(c, contents) for c in cells], {"fontSize": 10.5, "fill": "var(--muted)"}),
-        (WIDTH + 16, 0, [_counts(c) for c in cells], {"fontSize": 10.5, "fill": "var(--muted)"}),
+    columns: list[tuple[int, int, list[str], Style]] = [
+        (6 - LEFT, -7, [names.side(c, contents) for c in cells], LARGE),
+        (6 - LEFT, 9, [names.details(c, contents) for c in cells], SMALL),
+        (WIDTH + 16, 0, [_counts(c) for c in cells], SMALL),
     ]
     for at, shift, texts, style in columns:
         rows: list[Row] = [{"y": y + shift, "text": text} for y, text in zip(centers, texts, strict=True)]
-        limit = LEFT - 16 if at < 0 else RIGHT - 16
-        yield Marks("text", rows, {**_TEXT, **style, "at": at, "limit": limit})
+        yield Marks("text", rows, style, at=at, limit=LEFT - 16 if at < 0 else RIGHT - 16)
 
 
 def _counts(summary: CellSummary) -> str:
