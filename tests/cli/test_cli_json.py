@@ -60,13 +60,15 @@ def test_measure_records_compare_report(gpugap):
     check("report", page)
     assert (gpugap.folder / "page.html").read_text().startswith("<!doctype html>")
 
-    for name, beginning in (
-        ("n.md", "| Cell | Step time |"),
-        ("n.tex", r"\begin{tabular}"),
-        ("n.csv", "quantity,work,"),
+    for name, beginning, held in (
+        ("n.md", "<!-- gpugap ", "| Cell | Step time |"),
+        ("n.tex", "% gpugap ", r"\begin{tabular}"),
+        ("n.csv", "quantity,work,", "\nstep_time,"),
     ):
         check("report", gpugap.json("report", "a.jsonl", "-o", name))
-        assert (gpugap.folder / name).read_text().count(beginning) >= 1
+        text = (gpugap.folder / name).read_text()
+        assert text.startswith(beginning)
+        assert held in text
 
     deleted = gpugap.json("records", "delete", "latest", "--yes")
     check("records", deleted)
