@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from gpugap.cli.output import Output
 from gpugap.cli.progress import SessionProgress
 from gpugap.core.errors import Interrupted, error_of
+from gpugap.core.units import duration
 
 if TYPE_CHECKING:
     from gpugap.explain.cells import CellSummary
@@ -55,8 +56,12 @@ def _warn(outcome: Outcome, output: Output) -> None:
             output.warn(f"{summary.cell.label}: {summary.never_steady} processes never became steady")
         if summary.status == "not converged":
             output.warnings.append(f"{summary.cell.label}: not converged, the interval is wider than ±5 %")
+    for (name, mode, batch), missing_s in outcome.declined.items():
+        if missing_s:
+            output.warn(f"{name} {mode} b{batch}: {duration(missing_s)} more are needed for an interval")
     if not outcome.complete:
-        output.warn(f"the budget is spent; the same command goes on: {outcome.session.command}")
+        further = "goes on" if outcome.measured else "with a longer --budget goes on"
+        output.warn(f"the budget is spent; the same command {further}: {outcome.session.command}")
 
 
 def result_of(outcome: Outcome) -> dict[str, Any]:

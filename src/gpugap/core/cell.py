@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Scalar = str | int | float | bool | None
 Mode = Literal["train", "inference"]
+Work = tuple[str, str, int]
 MODES: tuple[Mode, ...] = ("train", "inference")
 REQUIRED = ("workload", "device", "framework", "mode", "batch", "precision")
 
@@ -57,6 +58,11 @@ class Cell:
     def key(self) -> str:
         """Canonical text of the cell, equal exactly when the cells are."""
         return json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+
+    @property
+    def work(self) -> Work:
+        """What is computed, wherever and however: cells that share it are compared, and run next to each other."""
+        return self.workload, self.mode, self.batch
 
     @property
     def words(self) -> tuple[str, ...]:

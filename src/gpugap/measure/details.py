@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gpugap.frameworks.protocol import self_test
+from gpugap.measure.job import LOOK_STEPS
 from gpugap.measure.loop import run_window
 from gpugap.workloads import workload
 from gpugap.workloads.data import open_data
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from gpugap.core.step import Step
     from gpugap.frameworks.protocol import Framework
     from gpugap.measure.job import Job
-
-STEPS = 5
-"""Steps each look takes at most."""
 
 ENERGY_WINDOW_S = 5.0
 """An energy window spans 50 updates of the slowest counter (NVML, 0.1 s)."""
@@ -37,7 +35,7 @@ def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], A
         step: built.
         body: runs the step once.
     """
-    steps = min(STEPS, job.steps)
+    steps = min(LOOK_STEPS, job.steps)
     clock = framework.clock(job.cell.device)
     found: dict[str, Any] = {
         "clock_self_test": self_test(clock, *framework.known_work(job.cell.device)),

@@ -11,6 +11,9 @@ from gpugap.core.cell import Cell
 from gpugap.core.setting import Setting
 from gpugap.measure.target import Target
 
+LOOK_STEPS = 5
+"""Steps each look inside takes at most."""
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -45,6 +48,14 @@ class Job:
     timeout_s: float
     purpose: str = "timing"
     target_accuracy: float | None = None
+
+    @property
+    def step_count(self) -> int:
+        """Steps the process runs at most, those of the look inside included; less where a training run gets there."""
+        if self.purpose == "accuracy":
+            return self.steps
+        looks = 1 + 2 * min(LOOK_STEPS, self.steps)  # memory, phases, input pipeline
+        return 1 + self.warmup_steps + (looks if self.purpose == "details" else self.steps)
 
     def to_json(self) -> str:
         """One line for the child's standard input."""

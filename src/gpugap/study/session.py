@@ -6,24 +6,26 @@ import fcntl
 import signal
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+from gpugap.core.cell import Work
 from gpugap.core.errors import StoreWriteFailed
 from gpugap.core.record import Record
 from gpugap.explain.cells import summarize
 from gpugap.measure.job import Job
-from gpugap.measure.plan import Plan, remaining
+from gpugap.measure.plan import LEAST_PROCESSES, Plan, remaining
 from gpugap.measure.runner import run_job
 from gpugap.measure.turns import my_turn
 from gpugap.stats.planning import plan_repetitions, split_variance
 from gpugap.stats.stopping import Stopping
 from gpugap.store.database import Session, Store
 from gpugap.store.location import lock_folder
+from gpugap.study.costs import Costs, operations
 from gpugap.study.rescue import rescue
 
 
@@ -56,6 +58,8 @@ class Outcome:
         measured: how many of them this run added.
         complete: nothing is left to run.
         interrupted: Ctrl-C ended it.
+        declined: work that the budget left no time to begin or to go on with, and the seconds that were missing for
+            its fewest processes; 0 where it has those.
     """
 
     session: Session
@@ -63,6 +67,7 @@ class Outcome:
     measured: int
     complete: bool
     interrupted: bool
+    declined: Mapping[Work, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,61 +112,94 @@ def run_session(plan: Plan, environment: dict[str, Any], store: Store, wish: Wis
             interrupted = True
         records = tuple(known + run.added)
         complete = not run.left()
-        return Outcome(session, records, len(run.added), complete, interrupted)
+        return Outcome(session, records, len(run.added), complete, interrupted, run.declined)
 
 
 class _Run:
-    """One run over the remaining jobs; keeps its records until the store has them."""
+    """One run over the remaining jobs; keeps its records until the store has them.
+
+    Jobs run by bouts: the cells of one block that do the same work, which are compared with each other.
+    """
 
     def __init__(self, jobs: list[Job], known: list[Record], store: Store, wish: Wish) -> None:
         self.added: list[Record] = []
+        self.declined: dict[Work, float] = {}
         self._jobs, self._known, self._store = jobs, known, store
         self._budget_s, self._stopping = wish.budget_s, Stopping(wish.max_width)
         self._begin = time.monotonic()
-        self._costs_s: dict[str, list[float]] = {}
 
     def go(self, environment: dict[str, Any], progress: Progress) -> None:
         """Runs jobs until none is left or the budget is spent."""
-        skipped: set[str] = set()
         block = None
-        while True:
-            left = self.left()
-            job = next((job for job in left if job.cell.key not in skipped), None)
-            if job is None:
-                return
-            if job.block != block and self.settled():
+        while bout := self._next_bout():
+            if bout[0].block != block and self.settled():
                 self._jobs = [job for job in self._jobs if job.purpose != "timing"]
-                block = job.block
+                block = bout[0].block
                 continue
-            block = job.block
-            if not self._affordable(job):
-                skipped.add(job.cell.key)
+            block = bout[0].block
+            if not self._affordable(bout):
+                self.declined[bout[0].cell.work] = self._least_s(bout[0].cell.work)
                 continue
-            job = self._planned(job)
-            progress.running(job, self._left_s(left))
-            with my_turn(progress.waiting):
-                begin = time.monotonic()
-                record = run_job(job, environment, progress.phase)
-                self._costs_s.setdefault(job.cell.key, []).append(time.monotonic() - begin)
-                with _undisturbed():
-                    self._keep(record)
-            progress.finished(record)
+            for job in bout:
+                self._one(self._planned(job), environment, progress)
+
+    def _one(self, job: Job, environment: dict[str, Any], progress: Progress) -> None:
+        progress.running(job, self._left_s())
+        with my_turn(progress.waiting):
+            record = run_job(job, environment, progress.phase)
+            with _undisturbed():
+                self._keep(record)
+        progress.finished(record)
+
+    def _next_bout(self) -> list[Job]:
+        """Jobs of the earliest block that do the same work; empty when nothing may be started any more.
+
+        Under a budget the cheapest work of the first block goes first, so that what does not fit is told apart early.
+        """
+        left = [job for job in self.left() if job.cell.work not in self.declined]
+        block = [job for job in left if job.block == left[0].block]
+        bouts: dict[Work, list[Job]] = {}
+        for job in block:
+            bouts.setdefault(job.cell.work, []).append(job)
+        if self._budget_s is not None and block and block[0].block == 0:
+            return min(bouts.values(), key=operations)
+        return next(iter(bouts.values()), [])
+
+    def _affordable(self, bout: list[Job]) -> bool:
+        """Whether the bout fits in the budget and, if it begins a work, what makes that work's interval fits too.
+
+        A run that has added nothing yet starts what fits alone, so that resuming always comes further.
+        """
+        if self._budget_s is None:
+            return True
+        left_s = self._budget_s - (time.monotonic() - self._begin)
+        work, begun = bout[0].cell.work, {record.cell.work for record in self._all()}
+        if not self.added or work in begun:
+            return Costs(self._all()).expected_s(bout) <= left_s
+        return self._least_s(*({one for one in begun if one not in self.declined} | {work})) <= left_s
+
+    def _least_s(self, *works: Work) -> float:
+        """Seconds until these works have the fewest processes that tell an interval."""
+        costs = Costs(self._all())
+        return costs.expected_s(job for job in self.left() if job.cell.work in works and job.block < LEAST_PROCESSES)
+
+    def _all(self) -> list[Record]:
+        return [*self._known, *self.added]
 
     def _planned(self, job: Job) -> Job:
         """The job with as many steps as the cell's pilot suggests, where a width is wished for."""
         width = self._stopping.max_width
         if width is None or job.block < self._stopping.min_processes or job.purpose != "timing":
             return job
-        records = [*self._known, *self.added]
-        return replace(job, steps=planned_steps(job, records, self._stopping.min_processes, width))
+        return replace(job, steps=planned_steps(job, self._all(), self._stopping.min_processes, width))
 
     def left(self) -> list[Job]:
         """What is still to be run."""
-        return remaining(self._jobs, [*self._known, *self.added])
+        return remaining(self._jobs, self._all())
 
     def settled(self) -> bool:
         """Whether every cell that can be measured is known as well as was wished."""
-        summaries = [one for one in summarize([*self._known, *self.added]) if one.step_time.value is not None]
+        summaries = [one for one in summarize(self._all()) if one.step_time.value is not None]
         return bool(summaries) and self._stopping.satisfied([[*one.process_means_s().values()] for one in summaries])
 
     def _keep(self, record: Record) -> None:
@@ -169,24 +207,19 @@ class _Run:
         try:
             self._store.add(record)
         except StoreWriteFailed as error:
-            path = rescue([*self._known, *self.added])
+            path = rescue(self._all())
             remedy = (
                 f"this session's records are safe in {path}: gpugap records import {path}" if path else error.remedy
             )
             raise StoreWriteFailed(error.message, remedy) from error
 
-    def _expected_s(self, job: Job) -> float | None:
-        costs = self._costs_s.get(job.cell.key) or [cost for costs in self._costs_s.values() for cost in costs]
-        return sum(costs) / len(costs) if costs else None
-
-    def _affordable(self, job: Job) -> bool:
-        spent = time.monotonic() - self._begin
-        return self._budget_s is None or spent + (self._expected_s(job) or 0.0) <= self._budget_s
-
-    def _left_s(self, left: list[Job]) -> float | None:
-        costs = [self._expected_s(job) for job in left]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if known and len(known) == len(costs) else None
+    def _left_s(self) -> float | None:
+        """Seconds until the end, None while nothing is known; within a budget no more than what is left of it."""
+        left = [job for job in self.left() if job.cell.work not in self.declined]
+        expected_s = Costs(self._all()).expected_s(left)
+        if not expected_s or self._budget_s is None:
+            return expected_s or None
+        return min(expected_s, max(0.0, self._budget_s - (time.monotonic() - self._begin)))
 
 
 def planned_steps(job: Job, records: Sequence[Record], pilot: int, max_width: float) -> int:
