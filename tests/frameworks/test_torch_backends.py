@@ -14,6 +14,7 @@ from torch_fakes import FakeCuda, FakeMps, SleepingDevice  # noqa: E402
 from factories import make_cell, make_job  # noqa: E402 - after the check for torch
 from gpugap.core.errors import UnknownName, Unsupported  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
+from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks import load  # noqa: E402
 from gpugap.frameworks.protocol import (  # noqa: E402
     HostClock,
@@ -28,6 +29,7 @@ from gpugap.measure.runner import probe, run_job  # noqa: E402
 from gpugap.measure.worker import Report, measure  # noqa: E402
 
 pytestmark = pytest.mark.torch
+IDLE = Step(models=(), run=lambda _: None)
 
 
 @pytest.fixture(autouse=True)
@@ -259,22 +261,22 @@ def test_the_math_mode_is_set_and_read_back(precision: str, tf32: bool, matmul: 
     cell = make_cell(device="cuda", framework="torch", precision=precision)
     torch.backends.cudnn.allow_tf32 = not tf32
     framework.apply(cell, Setting(precision), 0)
-    found = framework.settings(cell, Setting(precision))
+    found = framework.settings(IDLE, cell, Setting(precision))
     assert found["cuda_matmul_allow_tf32"] is tf32
     assert found["cudnn_allow_tf32"] is tf32
     assert found["float32_matmul_precision"] == matmul
     assert found["autocast"] is None
     torch.backends.cudnn.allow_tf32 = not tf32
-    assert framework.settings(cell, Setting(precision))["cudnn_allow_tf32"] is not tf32
+    assert framework.settings(IDLE, cell, Setting(precision))["cudnn_allow_tf32"] is not tf32
 
 
 def test_threads_are_set_and_read_back():
     framework, cell = TorchFramework(), make_cell(framework="torch")
     for threads in (2, 1):
         framework.apply(cell, Setting(threads=threads), 0)
-        assert framework.settings(cell, Setting(threads=threads))["threads"] == threads
+        assert framework.settings(IDLE, cell, Setting(threads=threads))["threads"] == threads
     framework.apply(cell, Setting(threads=None), 0)
-    assert framework.settings(cell, Setting())["threads"] == 1
+    assert framework.settings(IDLE, cell, Setting())["threads"] == 1
 
 
 def test_the_seed_is_set():
@@ -284,13 +286,6 @@ def test_the_seed_is_set():
         framework.apply(cell, Setting(), seed)
         drawn.append(float(torch.rand(1)))
     assert drawn[0] == drawn[1] != drawn[2]
-
-
-def test_memory_format_and_autocast_are_told():
-    framework, cell = TorchFramework(), make_cell(framework="torch")
-    assert framework.settings(cell, Setting())["memory_format"] == "contiguous"
-    found = framework.settings(cell, Setting("bf16", channels_last=True))
-    assert (found["memory_format"], found["autocast"]) == ("channels_last", "bfloat16")
 
 
 @pytest.mark.parametrize(

@@ -107,8 +107,8 @@ class Framework(Protocol):
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The function that runs the step once, with the setting's memory format and autocast."""
 
-    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
-        """What is really in force, read back from the framework."""
+    def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+        """What is really in force for a step that `body` has prepared, read back from framework and step."""
 
     def clock(self, device: str, *, single: bool = False) -> Clock:
         """The clock for a device; `single` times every mark, with a fence at each where there is no other way."""

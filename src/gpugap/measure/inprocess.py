@@ -39,7 +39,8 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     framework = load(cell.framework)
     setting = Setting(precision=cell.precision)
     framework.apply(cell, setting, seed=0)
-    body = framework.body(as_step(made, cell.mode, cell.workload), cell, setting)
+    step = as_step(made, cell.mode, cell.workload)
+    body = framework.body(step, cell, setting)
     clock = framework.clock(cell.device)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     first, _ = run_window(body, clock, 1)
@@ -57,7 +58,7 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
         warmup_steps=len(warmup),
         window_steps=clock.window_steps,
         phases={"first_step_s": first[0]},
-        settings=dict(framework.settings(cell, setting)),
+        settings=dict(framework.settings(step, cell, setting)),
         environment=capture() | {"versions": dict(framework.versions())},
         started_at=started_at,
         gpugap=__version__,

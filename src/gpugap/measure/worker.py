@@ -70,7 +70,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
     body = framework.body(step, job.cell, job.setting)
     phases["build_s"] = time.perf_counter() - begin
-    content["settings"] = dict(framework.settings(job.cell, job.setting))
+    content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     content["versions"] = dict(framework.versions())
 
     if job.purpose == "accuracy":

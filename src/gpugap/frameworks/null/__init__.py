@@ -61,7 +61,7 @@ class NullFramework:
             raise Unsupported("plain Python cannot run a model", "give the Step a run=..., or use --framework torch")
         return lambda: run(step)
 
-    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+    def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Nothing is in force."""
         return {}
 

@@ -72,9 +72,9 @@ class TorchFramework:
         """The function that runs the step once."""
         return body(step, setting, self._backend(cell.device).autocast_kind)
 
-    def settings(self, cell: Cell, setting: Setting) -> Mapping[str, Any]:
-        """Threads, math mode, memory format and autocast in force."""
-        return settings.read_back(setting)
+    def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
+        """Threads, math mode, memory format and autocast in force, read from torch and from the step's tensors."""
+        return settings.read_back(step, setting, self._backend(cell.device).autocast_kind)
 
     def clock(self, device: str, *, single: bool = False) -> Clock:
         """The clock for a device."""

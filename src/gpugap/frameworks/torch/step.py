@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import nn
 from gpugap.core.errors import BadStepFile
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
-from gpugap.frameworks.torch.settings import AUTOCAST
+from gpugap.frameworks.torch.settings import autocast
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,11 +36,7 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
         for module in modules:
             _weights_channels_last(module)
         step.batch = _channels_last(step.batch)
-    dtype = AUTOCAST.get(setting.precision)
-
-    def context() -> AbstractContextManager[Any]:
-        return torch.autocast(autocast_kind, dtype=dtype) if dtype else nullcontext()
-
+    context = partial(autocast, setting, autocast_kind)
     if step.run is not None:
         return _own_body(step, step.run, context)
     return (
