@@ -6,49 +6,10 @@ import os
 from pathlib import Path
 
 import pytest
+from trees import tree
 
 from gpugap.sensors import cpu
-from gpugap.sensors.cpu import Cpu, cgroup_limit, describe
-
-
-def tree(root: Path, files: dict[str, str]) -> Path:
-    """A made-up root with these files."""
-    for name, text in files.items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return root
-
-
-V2 = {"proc/self/cgroup": "0::/a/b\n"}
-
-
-@pytest.mark.parametrize(
-    ("files", "limit"),
-    [
-        ({}, None),
-        ({"sys/fs/cgroup/cpu.max": "max 100000\n"}, None),
-        ({"sys/fs/cgroup/cpu.max": "150000 100000\n"}, 1.5),
-        ({"sys/fs/cgroup/cpu.max": "200000\n"}, 2.0),
-        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "50000 100000"}, 0.5),
-        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "max 100000", "sys/fs/cgroup/a/cpu.max": "300000 100000"}, 3.0),
-        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "400000 100000", "sys/fs/cgroup/a/cpu.max": "100000 100000"}, 1.0),
-        (V2 | {"sys/fs/cgroup/a/b/cpu.max": "100000 100000", "sys/fs/cgroup/a/cpu.max": "400000 100000"}, 1.0),
-        (V2 | {"sys/fs/cgroup/cpu.max": "700000 100000", "sys/fs/cgroup/a/b/cpu.max": "max 100000"}, 7.0),
-        (V2 | {"sys/fs/cgroup/elsewhere/cpu.max": "100000 100000"}, None),
-        ({"proc/self/cgroup": "12:cpu:/x\n0::/\n", "sys/fs/cgroup/cpu.max": "200000 50000"}, 4.0),
-        ({"proc/self/cgroup": "0::/../../outside\n", "sys/fs/cgroup/cpu.max": "max 100000"}, None),
-        ({"sys/fs/cgroup/cpu.max": ""}, None),
-    ],
-)
-def test_quota_of_cgroup_v2_is_the_tightest_above_this_process(tmp_path: Path, files: dict, limit: float | None):
-    assert cgroup_limit(tree(tmp_path, files)) == limit
-
-
-@pytest.mark.parametrize(("quota", "limit"), [("250000", 2.5), ("-1", None), ("0", None), ("", None)])
-def test_quota_of_cgroup_v1(tmp_path: Path, quota: str, limit: float | None):
-    files = {"cpu.cfs_quota_us": quota, "cpu.cfs_period_us": "100000"}
-    assert cgroup_limit(tree(tmp_path, {f"sys/fs/cgroup/cpu/{name}": text for name, text in files.items()})) == limit
+from gpugap.sensors.cpu import Cpu, describe, in_virtual_machine
 
 
 @pytest.mark.parametrize(
@@ -163,3 +124,25 @@ def test_apples_processors_are_asked_by_sysctl(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(cpu, "_sysctl", answers.get)
     found = describe(tmp_path)
     assert (found.model, found.instruction_sets, found.native_bf16) == ("Apple M9", ("bf16",), True)
+
+
+@pytest.mark.parametrize(
+    ("files", "virtual"),
+    [
+        ({}, None),
+        ({"proc/cpuinfo": XEON}, False),
+        ({"proc/cpuinfo": "flags\t\t: fpu avx hypervisor\n"}, True),
+        ({"proc/cpuinfo": XEON, "sys/hypervisor/type": "xen\n"}, True),
+        ({"proc/cpuinfo": GRAVITON}, None),
+    ],
+)
+def test_a_virtual_machine_is_recognized(tmp_path: Path, files: dict, virtual: bool | None):
+    assert in_virtual_machine(tree(tmp_path, files)) is virtual
+
+
+@pytest.mark.parametrize(("answer", "virtual"), [("1", True), ("0", False), (None, None)])
+def test_a_virtual_mac_is_recognized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: str, virtual: bool | None
+):
+    monkeypatch.setattr(cpu, "_sysctl", {"kern.hv_vmm_present": answer}.get)
+    assert in_virtual_machine(tmp_path) is virtual

@@ -11,9 +11,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from trees import tree
 
 from gpugap.sensors import environment
-from gpugap.sensors.environment import available_memory_bytes, capture, in_container
+from gpugap.sensors.environment import available_memory_bytes, capture, huge_pages, in_container
 
 
 def test_the_environment_is_one_json_object_with_everything_named():
@@ -28,6 +29,11 @@ def test_the_environment_is_one_json_object_with_everything_named():
         "python",
         "container",
         "allocator",
+        "preloaded",
+        "libc",
+        "virtual_machine",
+        "memory_limit_bytes",
+        "huge_pages",
         "git_commit",
         "load_average",
     }
@@ -68,15 +74,31 @@ def test_only_telling_variables_are_kept(monkeypatch: pytest.MonkeyPatch):
     assert "hunter2" not in json.dumps(found)
 
 
-@pytest.mark.parametrize(
-    ("preload", "allocator"), [(None, "system"), ("", "system"), ("/x/libtcmalloc.so", "preloaded")]
-)
-def test_the_allocator(preload: str | None, allocator: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv("LD_PRELOAD", raising=False)
+def test_what_was_preloaded_is_kept_without_its_path(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("LD_PRELOAD", "/home/alice/libtcmalloc.so")
     monkeypatch.setattr(environment, "_git_commit", lambda: None)  # git would try to load the library
-    if preload is not None:
-        monkeypatch.setenv("LD_PRELOAD", preload)
-    assert capture()["allocator"] == allocator
+    monkeypatch.setattr(environment, "allocator", lambda: "tcmalloc")
+    found = capture()
+    assert (found["allocator"], found["preloaded"]) == ("tcmalloc", ["libtcmalloc.so"])
+    assert "alice" not in json.dumps(found)
+
+
+def test_names_in_variables_and_kernel_are_taken_out(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("USER", "queen")
+    monkeypatch.setenv("OMP_PLACES", "/home/queen/places")
+    monkeypatch.setattr("platform.release", lambda: "6.1.0-queen+")
+    found = capture()
+    assert found["environment_variables"]["OMP_PLACES"] == "~/places"
+    assert found["os"].endswith(" 6.1.0-<user>+")
+
+
+@pytest.mark.parametrize(
+    ("text", "mode"),
+    [("always [madvise] never\n", "madvise"), ("[always] madvise never\n", "always"), ("", None), ("odd", None)],
+)
+def test_huge_pages(tmp_path: Path, text: str, mode: str | None):
+    assert huge_pages(tmp_path) is None
+    assert huge_pages(tree(tmp_path, {"sys/kernel/mm/transparent_hugepage/enabled": text})) == mode
 
 
 def git(folder: Path, *arguments: str) -> None:

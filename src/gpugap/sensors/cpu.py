@@ -11,6 +11,8 @@ from pathlib import Path
 
 import psutil
 
+from gpugap.sensors.cgroup import cpu_limit_cores
+
 INSTRUCTION_SETS = (
     "sse4_2",
     "avx",
@@ -65,6 +67,21 @@ class Cpu:
         return None if self.physical_cores is None else self.logical_cores > self.physical_cores
 
 
+def in_virtual_machine(root: Path = Path("/")) -> bool | None:
+    """Whether a hypervisor lies beneath this system; None where neither CPU nor kernel tells (ARM).
+
+    Args:
+        root: as for `describe`.
+    """
+    if _read(root / "sys/hypervisor/type"):
+        return True
+    flags = _field(_read(root / "proc/cpuinfo") or "", "flags")
+    if flags is not None:
+        return "hypervisor" in flags.split()
+    answer = _sysctl("kern.hv_vmm_present")
+    return None if answer is None else answer == "1"
+
+
 def describe(root: Path = Path("/")) -> Cpu:
     """This machine's CPU.
 
@@ -72,7 +89,7 @@ def describe(root: Path = Path("/")) -> Cpu:
         root: where ``proc`` and ``sys`` are; tests give a made-up tree.
     """
     info = _read(root / "proc/cpuinfo") or ""
-    limit = cgroup_limit(root)
+    limit = cpu_limit_cores(root)
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     logical = os.cpu_count() or 1
     usable = max(1, min(allowed, int(limit) if limit is not None else allowed))
@@ -89,35 +106,6 @@ def describe(root: Path = Path("/")) -> Cpu:
         turbo=_turbo(devices),
         numa_nodes=len(nodes) or None,
     )
-
-
-def cgroup_limit(root: Path = Path("/")) -> float | None:
-    """The tightest CPU quota of this process's cgroups (v2 or v1) in cores; None without one."""
-    limits = [_quota_v2(folder) for folder in _cgroup_folders(root)]
-    limits.append(_quota_v1(root / "sys/fs/cgroup/cpu"))
-    return min((limit for limit in limits if limit is not None), default=None)
-
-
-def _cgroup_folders(root: Path) -> list[Path]:
-    """The folder of this process's v2 cgroup and all above it."""
-    top = root / "sys/fs/cgroup"
-    lines = (_read(root / "proc/self/cgroup") or "").splitlines()
-    own = next((line[3:] for line in lines if line.startswith("0::")), "/")
-    folder, folders = top / own.strip("/"), [top]
-    while folder != top and top in folder.parents:
-        folders.append(folder)
-        folder = folder.parent
-    return folders
-
-
-def _quota_v2(folder: Path) -> float | None:
-    quota, _, period = (_read(folder / "cpu.max") or "max").partition(" ")
-    return None if quota == "max" else int(quota) / int(period or 100_000)
-
-
-def _quota_v1(folder: Path) -> float | None:
-    quota, period = _read(folder / "cpu.cfs_quota_us"), _read(folder / "cpu.cfs_period_us")
-    return int(quota) / int(period) if quota and period and int(quota) > 0 else None
 
 
 def _instruction_sets(info: str) -> tuple[str, ...]:

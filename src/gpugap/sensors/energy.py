@@ -52,7 +52,10 @@ class EnergyWindow:
         self._begin_j, self._begin_s = self.meter.read_j(), time.perf_counter()
 
     def end(self) -> dict[str, Any]:
-        """``energy_j`` (None when unknown, with ``reason``), ``window_s`` and ``sensor``."""
+        """``energy_j`` (None when unknown, with ``reason``), ``window_s`` and ``sensor``.
+
+        A counter that has not moved is unknown too: nothing computes on 0 J, but a sensor that lost its device says so.
+        """
         end_j, window_s = self.meter.read_j(), time.perf_counter() - self._begin_s
         found: dict[str, Any] = {"energy_j": None, "window_s": window_s, "sensor": self.meter.name}
         if self._begin_j is None or end_j is None:
@@ -60,4 +63,6 @@ class EnergyWindow:
         if window_s < MIN_UPDATES * self.meter.update_s:
             needed = MIN_UPDATES * self.meter.update_s
             return found | {"reason": f"window shorter than {needed:.2g} s, {MIN_UPDATES} updates of the counter"}
+        if end_j <= self._begin_j:
+            return found | {"reason": f"the counter did not move forward within {window_s:.2g} s"}
         return found | {"energy_j": end_j - self._begin_j}

@@ -12,8 +12,11 @@ from typing import Any
 
 import psutil
 
+from gpugap.sensors import cgroup
 from gpugap.sensors import cpu as cpu_sensor
+from gpugap.sensors.libraries import allocator, libc, preloaded_libraries
 from gpugap.sensors.nvml import gpu_states
+from gpugap.sensors.redact import redacted
 
 
 def capture() -> dict[str, Any]:
@@ -29,13 +32,18 @@ def capture() -> dict[str, Any]:
         "machine": hashlib.sha256(repr(hardware).encode()).hexdigest()[:12],
         "cpu": asdict(cpu) | {"native_bf16": cpu.native_bf16, "smt": cpu.smt},
         "memory_bytes": memory.total,
+        "memory_limit_bytes": cgroup.memory_limit_bytes(),
+        "huge_pages": huge_pages(),
         "gpus": gpus,
-        "os": f"{platform.system()} {platform.release()}",
+        "os": redacted(f"{platform.system()} {platform.release()}"),
         "architecture": platform.machine(),
         "python": platform.python_version(),
         "container": in_container(),
-        "allocator": "preloaded" if os.environ.get("LD_PRELOAD") else "system",
-        "environment_variables": {name: os.environ[name] for name in _TELLING if name in os.environ},
+        "virtual_machine": cpu_sensor.in_virtual_machine(),
+        "allocator": allocator(),
+        "libc": libc(),
+        "preloaded": [redacted(name) for name in preloaded_libraries()],
+        "environment_variables": {name: redacted(os.environ[name]) for name in _TELLING if name in os.environ},
         "git_commit": _git_commit(),
         "load_average": list(os.getloadavg()),
     }
@@ -43,15 +51,44 @@ def capture() -> dict[str, Any]:
 
 _TELLING = (
     "OMP_NUM_THREADS",
+    "OMP_PROC_BIND",
+    "OMP_PLACES",
+    "OMP_WAIT_POLICY",
     "MKL_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
     "KMP_AFFINITY",
     "KMP_BLOCKTIME",
     "GOMP_CPU_AFFINITY",
+    "MKL_ENABLE_INSTRUCTIONS",
+    "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA",
     "ONEDNN_DEFAULT_FPMATH_MODE",
+    "MALLOC_ARENA_MAX",
     "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "CUDA_LAUNCH_BLOCKING",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "NVIDIA_TF32_OVERRIDE",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE",
+    "CUBLAS_WORKSPACE_CONFIG",
     "PYTORCH_CUDA_ALLOC_CONF",
+    "PYTORCH_ENABLE_MPS_FALLBACK",
 )
 """Variables that change speed; their values name no person or place."""
+
+
+def huge_pages(root: Path = Path("/")) -> str | None:
+    """How the kernel hands out transparent huge pages: ``always``, ``madvise``, ``never``; None where it does not say.
+
+    Args:
+        root: where ``proc`` and ``sys`` are; tests give a made-up tree.
+    """
+    try:
+        modes = (root / "sys/kernel/mm/transparent_hugepage/enabled").read_text()
+    except OSError:
+        return None
+    return modes.partition("[")[2].partition("]")[0] or None
 
 
 def in_container(root: Path = Path("/")) -> bool:
@@ -62,24 +99,8 @@ def in_container(root: Path = Path("/")) -> bool:
 
 def available_memory_bytes(root: Path = Path("/")) -> int:
     """Memory that can be taken without swapping, within the container's limit; file caches count as free."""
-    available, folder = int(psutil.virtual_memory().available), root / "sys/fs/cgroup"
-    limit, used = _number(_text(folder / "memory.max")), _number(_text(folder / "memory.current"))
-    if limit is None:
-        return available
-    lines = (line.split() for line in _text(folder / "memory.stat").splitlines())
-    cached = sum(int(line[1]) for line in lines if line[0] in ("active_file", "inactive_file"))
-    return max(0, min(available, limit - max(0, (used or 0) - cached)))
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except OSError:
-        return ""
-
-
-def _number(text: str) -> int | None:
-    return int(text) if text.strip().isdecimal() else None
+    available, left = int(psutil.virtual_memory().available), cgroup.memory_left_bytes(root)
+    return available if left is None else min(available, left)
 
 
 def _git_commit() -> str | None:

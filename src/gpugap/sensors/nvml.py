@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
+
+from gpugap.sensors.energy import NullMeter
+from gpugap.sensors.libraries import hip_is_loaded
 
 
 def _open() -> Any | None:
@@ -19,12 +23,35 @@ def _open() -> Any | None:
     return pynvml
 
 
+def _handle(nvml: Any, number: int) -> Any:
+    """NVML's handle of the GPU that CUDA calls by that number.
+
+    NVML knows nothing of ``CUDA_VISIBLE_DEVICES``, and counts along the bus where CUDA begins with the fastest GPU.
+
+    Raises:
+        NVMLError: no such GPU.
+        LookupError: which one it is cannot be told.
+    """
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    chosen = str(number) if visible is None else visible.split(",")[number].strip()
+    if not chosen.isdecimal():
+        return nvml.nvmlDeviceGetHandleByUUID(chosen)
+    if os.environ.get("CUDA_DEVICE_ORDER") != "PCI_BUS_ID" and len(_names(nvml)) > 1:
+        raise LookupError("GPUs of several kinds, and CUDA counts the fastest first: set CUDA_DEVICE_ORDER=PCI_BUS_ID")
+    return nvml.nvmlDeviceGetHandleByIndex(int(chosen))
+
+
+def _names(nvml: Any) -> set[str]:
+    handles = [_ask(nvml, "DeviceGetHandleByIndex", index) for index in range(_ask(nvml, "DeviceGetCount") or 0)]
+    return {_ask(nvml, "DeviceGetName", handle) for handle in handles if handle is not None}
+
+
 class NvmlMeter:
     """The energy counter of one GPU (Volta and newer).
 
     Args:
         nvml: the namespace ``pynvml`` or a fake of it.
-        index: number of the GPU.
+        index: number of the GPU, as CUDA counts.
     """
 
     name = "nvml"
@@ -33,19 +60,23 @@ class NvmlMeter:
 
     def __init__(self, nvml: Any, index: int) -> None:
         self._nvml = nvml
-        self._handle = nvml.nvmlDeviceGetHandleByIndex(index)
+        self._handle = _handle(nvml, index)
 
     @classmethod
-    def find(cls, index: int, opener: Callable[[], Any | None] = _open) -> NvmlMeter | None:
-        """The meter of a GPU; None where NVML, the GPU or its counter is missing."""
+    def find(cls, index: int, opener: Callable[[], Any | None] = _open) -> NvmlMeter | NullMeter:
+        """The meter of a GPU, or a null meter with the reason where NVML, the GPU or its counter is missing."""
         nvml = opener()
         if nvml is None:
-            return None
+            return NullMeter("NVML does not answer: NVIDIA's driver or the extra gpugap[nvidia] is missing")
         try:
             meter = cls(nvml, index)
-        except nvml.NVMLError:
-            return None
-        return meter if meter.read_j() is not None else None
+        except (nvml.NVMLError, LookupError) as error:
+            return NullMeter(f"NVML does not tell GPU {index}: {error}")
+        return (
+            meter
+            if meter.read_j() is not None
+            else NullMeter("this GPU has no energy counter: only Volta and newer have one")
+        )
 
     def read_j(self) -> float | None:
         """Joules since the driver was loaded; None where the GPU has no counter."""
@@ -59,17 +90,27 @@ _HARMLESS = 0x0000000000000001 | 0x0000000000000002
 """NVML's reasons "GPU idle" and "application clocks setting" are no throttling."""
 
 
-def throttle_reasons(device: str, opener: Callable[[], Any | None] = _open) -> int | None:
-    """NVML's bit mask of reasons for lowered clocks now, harmless ones left out; None where it cannot be asked."""
+def gpu_state(device: str, opener: Callable[[], Any | None] = _open) -> dict[str, Any]:
+    """Clocks, temperature and reasons for lowered clocks of one GPU now, harmless reasons left out.
+
+    Args:
+        device: ``cuda``, ``cuda:1``; anything else, and AMD's GPUs, give nothing.
+        opener: gives NVML; tests give a fake.
+
+    Returns:
+        What is known, by name; empty where the GPU cannot be asked.
+    """
     kind, _, number = device.partition(":")
-    nvml = opener() if kind == "cuda" else None
+    nvml = opener() if kind == "cuda" and not hip_is_loaded() else None
     if nvml is None:
-        return None
+        return {}
     try:
-        handle = nvml.nvmlDeviceGetHandleByIndex(int(number or 0))
-        return int(nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)) & ~_HARMLESS
-    except nvml.NVMLError:
-        return None
+        handle = _handle(nvml, int(number or 0))
+    except (nvml.NVMLError, LookupError):
+        return {}
+    now = _now(nvml, handle)
+    reasons = now["throttle_reasons"]
+    return now | {"throttle_reasons": None if reasons is None else reasons & ~_HARMLESS}
 
 
 def gpu_states(opener: Callable[[], Any | None] = _open) -> list[dict[str, Any]]:
@@ -77,34 +118,39 @@ def gpu_states(opener: Callable[[], Any | None] = _open) -> list[dict[str, Any]]
     nvml = opener()
     if nvml is None:
         return []
-
-    def ask(question: str, *arguments: Any) -> Any:
-        try:
-            answer = getattr(nvml, question)(*arguments)
-        except nvml.NVMLError:
-            return None
-        return answer.decode() if isinstance(answer, bytes) else answer
-
     states = []
-    for index in range(ask("nvmlDeviceGetCount") or 0):
-        handle = ask("nvmlDeviceGetHandleByIndex", index)
+    for index in range(_ask(nvml, "DeviceGetCount") or 0):
+        handle = _ask(nvml, "DeviceGetHandleByIndex", index)
         if handle is None:  # a GPU that fell off the bus, or one this user may not open
             continue
-        memory = ask("nvmlDeviceGetMemoryInfo", handle)
-        limit_mw = ask("nvmlDeviceGetEnforcedPowerLimit", handle)
-        states.append(
-            {
-                "name": ask("nvmlDeviceGetName", handle),
-                "driver": ask("nvmlSystemGetDriverVersion"),
-                "memory_bytes": memory.total if memory else None,
-                "sm_clock_hz": _scaled(ask("nvmlDeviceGetClockInfo", handle, nvml.NVML_CLOCK_SM), 1e6),
-                "memory_clock_hz": _scaled(ask("nvmlDeviceGetClockInfo", handle, nvml.NVML_CLOCK_MEM), 1e6),
-                "temperature_c": ask("nvmlDeviceGetTemperature", handle, nvml.NVML_TEMPERATURE_GPU),
-                "power_limit_w": _scaled(limit_mw, 1e-3),
-                "throttle_reasons": ask("nvmlDeviceGetCurrentClocksThrottleReasons", handle),
-            }
-        )
+        memory = _ask(nvml, "DeviceGetMemoryInfo", handle)
+        facts = {
+            "name": _ask(nvml, "DeviceGetName", handle),
+            "driver": _ask(nvml, "SystemGetDriverVersion"),
+            "memory_bytes": memory.total if memory else None,
+            "power_limit_w": _scaled(_ask(nvml, "DeviceGetEnforcedPowerLimit", handle), 1e-3),
+        }
+        states.append(facts | _now(nvml, handle))
     return states
+
+
+def _now(nvml: Any, handle: Any) -> dict[str, Any]:
+    """What changes while a GPU works; None where unknown."""
+    return {
+        "sm_clock_hz": _scaled(_ask(nvml, "DeviceGetClockInfo", handle, nvml.NVML_CLOCK_SM), 1e6),
+        "memory_clock_hz": _scaled(_ask(nvml, "DeviceGetClockInfo", handle, nvml.NVML_CLOCK_MEM), 1e6),
+        "temperature_c": _ask(nvml, "DeviceGetTemperature", handle, nvml.NVML_TEMPERATURE_GPU),
+        "throttle_reasons": _ask(nvml, "DeviceGetCurrentClocksThrottleReasons", handle),
+    }
+
+
+def _ask(nvml: Any, question: str, *arguments: Any) -> Any:
+    """NVML's answer; None where it has none."""
+    try:
+        answer = getattr(nvml, f"nvml{question}")(*arguments)
+    except nvml.NVMLError:
+        return None
+    return answer.decode() if isinstance(answer, bytes) else answer
 
 
 def _scaled(number: float | None, factor: float) -> float | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import platform
 import shutil
 import sys
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +14,8 @@ from gpugap.core.errors import Unsupported
 from gpugap.core.units import UNKNOWN, gibibytes
 from gpugap.frameworks import RUNNABLE, installed_versions
 from gpugap.measure.runner import probe
-from gpugap.sensors import meter_for, rapl
+from gpugap.sensors import meter_for, rapl, zeus
+from gpugap.sensors.energy import EnergyMeter
 from gpugap.sensors.environment import available_memory_bytes, capture
 from gpugap.store.location import database_url, shown_url
 
@@ -62,6 +66,7 @@ class Checkup:
             ("GPU", self._gpus()),
             ("energy sensor", ", ".join(sensors) or "none (energy is not measured)"),
             ("system", f"{environment['os']}, {environment['architecture']}, Python {environment['python']}"),
+            ("allocator", f"{environment['allocator']}, transparent huge pages {environment['huge_pages'] or UNKNOWN}"),
         ]
         lines += [(name, version or "not installed") for name, version in self.frameworks.items()]
         return [*lines, ("database", shown_url(database_url(None)))]
@@ -96,14 +101,11 @@ def check_up() -> Checkup:
             except Unsupported as error:
                 missing.append({"what": error.message, "remedy": error.remedy})
     names = sorted({device["name"] for found in devices.values() for device in found} | {"cpu"})
-    energy = {device: _sensor(device) for device in names}
-    missing += _missing_gpu(environment, devices) + _missing_sensors(energy)
+    amd = {device["name"] for found in devices.values() for device in found if device["details"].get("build") == "rocm"}
+    meters = {device: meter_for(device, hip=device in amd) for device in names}
+    energy = {device: None if meter.name == "none" else meter.name for device, meter in meters.items()}
+    missing += _missing_gpu(environment, devices) + _missing_zeus(meters, amd) + _missing_sensors(energy)
     return Checkup(environment, versions, devices, energy, tuple(missing))
-
-
-def _sensor(device: str) -> str | None:
-    name = meter_for(device).name
-    return None if name == "none" else name
 
 
 def _missing_gpu(environment: dict[str, Any], devices: dict[str, list[dict[str, Any]]]) -> list[dict[str, str]]:
@@ -117,15 +119,34 @@ def _missing_gpu(environment: dict[str, Any], devices: dict[str, list[dict[str, 
     return []
 
 
+def _missing_zeus(meters: Mapping[str, EnergyMeter], amd: Iterable[str]) -> list[dict[str, str]]:
+    """AMD GPUs, and the parts of an Apple chip, whose energy Zeus would read or does not read."""
+    devices = set(meters) if _is_apple_silicon() else set(amd)
+    unread = {name: meters[name] for name in sorted(devices) if meters[name].name == "none"}
+    if importlib.util.find_spec("zeus") is None:
+        return [{"what": f"energy counter of {name}", "remedy": zeus.INSTALL} for name in unread]
+    return [
+        {
+            "what": f"energy counter of {name}: {getattr(meter, 'reason', 'no answer')}",
+            "remedy": "python -m zeus.show_env shows what Zeus sees",
+        }
+        for name, meter in unread.items()
+    ]
+
+
+def _is_apple_silicon() -> bool:
+    return sys.platform == "darwin" and platform.machine() == "arm64"
+
+
 def _missing_sensors(energy: dict[str, str | None]) -> list[dict[str, str]]:
-    if energy.get("cpu"):
+    if energy.get("cpu") or _is_apple_silicon():
         return []
     reason = rapl.unreadable_reason()
     if reason:
         what, _, remedy = reason.partition(": ")
         return [{"what": what, "remedy": remedy}]
     where = (
-        "a Mac has no counter that programs may read"
+        "a Mac without Apple silicon has no counter that programs may read"
         if sys.platform == "darwin"
         else "none to install: a virtual machine hides it"
     )
