@@ -23,12 +23,13 @@ from scipy.special import bdtr
 from gpugap.core.cell import Cell
 from gpugap.core.setting import Setting
 from gpugap.frameworks import load
-from gpugap.frameworks.protocol import Clock, HostClock
+from gpugap.frameworks.clocks import Clock, HostClock
 from gpugap.measure.loop import run_window
 from gpugap.store.database import Store
 from gpugap.store.exchange import from_line
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
+from gpugap.workloads.weights import initial_weights
 
 AIM_RATIO = 1.02
 AIM_NULL_S = 50e-6
@@ -75,7 +76,7 @@ def network_ratio(name: str, batch: int, count: int) -> tuple[float, float, floa
     cell = Cell(name, "cpu", "torch", "train", batch, "fp32", "default", "eager", "synthetic")
     setting = Setting()
     framework.apply(cell, setting, seed=0)
-    step = framework.build(spec, cell, load_batch("synthetic", spec, batch, 0))
+    step = framework.build(spec, cell, initial_weights(spec, 0), load_batch("synthetic", spec, batch, 0))
     body = framework.body(step, cell, setting)
     clock = framework.clock("cpu")
     pairs(body, clock, 5, STEPS, seed=0)

@@ -10,9 +10,9 @@ from factories import make_cell
 from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
-from gpugap.frameworks import check_name, installed_versions, load
+from gpugap.frameworks import check_name, installed_versions, load, present
+from gpugap.frameworks.clocks import HostClock
 from gpugap.frameworks.null import SPIN_S, NullFramework
-from gpugap.frameworks.protocol import HostClock
 from gpugap.measure.loop import run_window
 from gpugap.workloads import workload
 
@@ -27,7 +27,7 @@ def test_an_unknown_framework_is_told_with_the_nearest():
     with pytest.raises(UnknownName, match="torch"):
         check_name("pytorch")
     with pytest.raises(UnknownName):
-        load("tensorflow")
+        load("mxnet")
 
 
 def test_a_framework_that_is_not_installed_says_what_to_install(monkeypatch: pytest.MonkeyPatch):
@@ -35,6 +35,21 @@ def test_a_framework_that_is_not_installed_says_what_to_install(monkeypatch: pyt
     with pytest.raises(MissingExtra, match=r"pip install 'gpugap\[torch\]'"):
         check_name("torch")
     check_name("null")
+
+
+def test_a_part_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "flax" else object())
+    with pytest.raises(MissingExtra, match=r"flax is not installed.*gpugap\[jax\]"):
+        check_name("jax")
+    assert present() == ("torch", "tensorflow")
+
+
+@pytest.mark.parametrize("version", ["2.12.1", "1.15", "2.17rc1"])
+def test_a_framework_that_is_too_old_says_what_is_needed(monkeypatch: pytest.MonkeyPatch, version: str):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.metadata.version", lambda name: version)
+    with pytest.raises(Unsupported, match=r"tensorflow .* is too old, gpugap needs 2\.18 - pip install -U"):
+        check_name("tensorflow")
 
 
 def test_installed_versions_knows_what_is_absent(monkeypatch: pytest.MonkeyPatch):
@@ -57,7 +72,7 @@ def test_it_refuses_what_plain_python_cannot_honor(factors: dict):
 
 def test_a_built_in_workload_becomes_a_busy_loop_of_known_length():
     cell = make_cell()
-    body = null.body(null.build(workload("conv6"), cell, (None, None)), cell, Setting())
+    body = null.body(null.build(workload("conv6"), cell, {}, (None, None)), cell, Setting())
     begin = time.perf_counter()
     body()
     assert time.perf_counter() - begin >= SPIN_S

@@ -16,13 +16,14 @@ from gpugap.core.errors import UnknownName, Unsupported  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks import load  # noqa: E402
-from gpugap.frameworks.protocol import (  # noqa: E402
+from gpugap.frameworks.clocks import (  # noqa: E402
     HostClock,
+    WindowClock,
     self_test,
 )
 from gpugap.frameworks.torch import TorchFramework  # noqa: E402
 from gpugap.frameworks.torch.backends import CpuBackend, CudaBackend, MpsBackend  # noqa: E402
-from gpugap.frameworks.torch.fence import EventClock, WindowClock  # noqa: E402
+from gpugap.frameworks.torch.fence import EventClock  # noqa: E402
 from gpugap.measure.job import Job  # noqa: E402
 from gpugap.measure.loop import run_window  # noqa: E402
 from gpugap.measure.runner import probe, run_job  # noqa: E402

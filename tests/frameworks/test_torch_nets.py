@@ -16,11 +16,14 @@ from gpugap.core.errors import BadStepFile, UnknownName  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.core.workload import Layer, Network, Workload  # noqa: E402
-from gpugap.frameworks.torch.nets import build_net, build_optimizer, build_step  # noqa: E402
+from gpugap.frameworks.torch import TorchFramework  # noqa: E402
+from gpugap.frameworks.torch.examine import examine, parameters  # noqa: E402
+from gpugap.frameworks.torch.nets import build_nets, build_optimizer, build_step  # noqa: E402
 from gpugap.frameworks.torch.step import body  # noqa: E402
 from gpugap.sensors.cpu import describe  # noqa: E402
 from gpugap.workloads import all_workloads, workload  # noqa: E402
 from gpugap.workloads.data import load_batch  # noqa: E402
+from gpugap.workloads.weights import initial_weights, weight_shapes  # noqa: E402
 
 pytestmark = pytest.mark.torch
 CPU, META = torch.device("cpu"), torch.device("meta")
@@ -37,12 +40,17 @@ def parameters_of(layer: Layer) -> dict[str, tuple[int, ...]]:
     return found | ({f"{layer.name}.bias": (layer.outputs,)} if layer.bias else {})
 
 
+def blank_weights(spec: Workload) -> dict[str, np.ndarray]:
+    """Zeros of the right shapes, which take no memory until they are read."""
+    return {key: np.zeros(shape, np.float32) for key, shape in weight_shapes(spec).items()}
+
+
 def make_step(name: str, mode: str = "train", batch: int = 2, place: torch.device = CPU) -> tuple[Workload, Step]:
     spec = workload(name)
-    torch.manual_seed(0)
     cell = make_cell(workload=spec.name, framework="torch", mode=mode, batch=batch)
+    weights = blank_weights(spec) if place == META else initial_weights(spec, 0)
     with place:
-        step = build_step(spec, cell, load_batch("synthetic", spec, batch, 0), place)
+        step = build_step(spec, cell, weights, load_batch("synthetic", spec, batch, 0), place)
     return spec, step
 
 
@@ -110,7 +118,7 @@ def test_operations_are_those_counted_by_torch(name: str, mode: str):
 
 def test_optimizers_are_the_specified_ones():
     spec = workload("resnet18")
-    found = build_optimizer(spec, build_net(spec))
+    found = build_optimizer(spec, *build_nets(spec))
     assert isinstance(found, torch.optim.SGD)
     assert {key: found.defaults[key] for key in ("lr", "momentum", "weight_decay")} == {
         "lr": 0.1,
@@ -118,14 +126,14 @@ def test_optimizers_are_the_specified_ones():
         "weight_decay": 1e-4,
     }
     spec = workload("conv6")
-    found = build_optimizer(spec, build_net(spec))
+    found = build_optimizer(spec, *build_nets(spec))
     assert isinstance(found, torch.optim.Adam)
     assert found.defaults["lr"] == 3e-4
 
 
 def test_a_family_without_a_network_is_told():
     with pytest.raises(UnknownName, match="resnet18"):
-        build_net(Workload("resnet19@32", "resnet19", "", 32, 10, (), "adam", 1e-3, ""))
+        build_nets(Workload("resnet19@32", "resnet19", "", 32, 10, (), "adam", 1e-3, ""))
 
 
 def test_a_training_step_changes_every_parameter_and_lowers_the_loss():
@@ -193,13 +201,75 @@ def test_training_puts_the_network_into_training_mode():
     assert step.models.bn1.num_batches_tracked == 1
 
 
-def test_the_seed_decides_the_initialization():
-    nets = []
-    for seed in (0, 0, 1):
-        torch.manual_seed(seed)
-        nets.append(build_net(workload("conv6")).fc3.weight)
-    assert torch.equal(nets[0], nets[1])
-    assert not torch.equal(nets[0], nets[2])
+@pytest.mark.parametrize("name", ["conv6", "cyclegan@32"])
+def test_networks_start_from_the_given_weights(name: str):
+    spec, step = make_step(name)
+    found = parameters(spec, step)
+    given = initial_weights(spec, 0)
+    assert {key for key in found if "running" not in key} == set(given)
+    assert all(np.array_equal(found[key], value) for key, value in given.items())
+
+
+def test_a_step_in_double_precision():
+    spec = workload("resnet18")
+    cell = make_cell(workload=spec.name, framework="torch", batch=2, precision="fp64")
+    step = build_step(spec, cell, initial_weights(spec, 0), load_batch("synthetic", spec, 2, 0), CPU)
+    assert body(step, Setting("fp64"), "cpu")().dtype == torch.float64
+
+
+def test_an_examination_shows_every_layer_and_changes_nothing():
+    spec, step = make_step("resnet18")
+    before = {key: value.copy() for key, value in parameters(spec, step).items()}
+    found = examine(spec, step)
+    assert next(iter(found.activations)) == "conv1"
+    assert set(found.activations) == {layer.name for layer in spec.layers} | {"output"}
+    assert set(found.gradients) == set(initial_weights(spec, 0))
+    after = parameters(spec, step)
+    assert all(np.array_equal(before[key], after[key]) for key in before)
+    plain = torch.nn.functional.cross_entropy(step.models(step.batch[0]), step.batch[1])
+    assert found.losses["loss"] == pytest.approx(float(plain), rel=1e-6)
+    assert examine(*make_step("resnet18", "inference")).losses == {}
+
+
+def test_an_examination_of_cyclegan_holds_all_four_models():
+    spec, step = make_step("cyclegan@32", batch=1)
+    found = examine(spec, step)
+    names = [name for network in spec.networks for name in network.models]
+    assert all(f"{name}.output" in found.activations for name in names)
+    assert "generator.1.blocks.8.conv2_norm" in found.activations
+    assert set(found.losses) == {"generator", "discriminator"}
+    assert set(found.gradients) == set(initial_weights(spec, 0))
+    updated = body(step, Setting(), "cpu")()
+    assert float(updated[0]) == pytest.approx(found.losses["generator"], rel=1e-4)
+
+
+class Small(torch.nn.Module):
+    """Two convolutions with something to fuse between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        self.first, self.second = torch.nn.Conv2d(3, 4, 3), torch.nn.Conv2d(4, 4, 3)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return torch.tanh(torch.relu(self.second(torch.sigmoid(self.first(images)) * 2) + 1)).sum()
+
+
+def test_a_compiled_step_computes_the_same(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    framework, found = TorchFramework(), {}
+    for execution in ("eager", "compile"):
+        cell = make_cell(framework="torch", mode="inference", execution=execution)
+        step = Step(Small(), torch.ones(2, 3, 16, 16), mode="inference")
+        once = framework.body(step, cell, Setting())
+        found[execution] = float(once()), framework.kernels(step, cell, once)
+        assert (framework.settings(step, cell, Setting())["inductor_cache"] is None) == (execution == "eager")
+    assert found["compile"][0] == pytest.approx(found["eager"][0], rel=1e-5)
+    assert framework.compilations() == 1
+    assert framework.compile_phases()["compile_s"] > 0
+    assert found["eager"][1]["fused"] == 0 < found["compile"][1]["fused"]
+    assert found["eager"][1]["kernels"] == 8  # two convolutions, sigmoid, *, +, relu, tanh, sum
+    assert found["compile"][1]["kernels"] < 8
 
 
 class Adder(torch.nn.Module):
@@ -282,7 +352,7 @@ def test_the_loop_learns():
     spec = workload("conv6")
     torch.manual_seed(0)
     first = (images[train[:128]].numpy(), labels[train[:128]].numpy())
-    step = build_step(spec, make_cell(batch=128, framework="torch"), first, CPU)
+    step = build_step(spec, make_cell(batch=128, framework="torch"), initial_weights(spec, 0), first, CPU)
     setting = Setting("bf16" if describe().native_bf16 else "fp32", channels_last=True)
     once, random, accuracy = body(step, setting, "cpu"), np.random.default_rng(0), 0.0
     for number in range(1, 201):

@@ -6,6 +6,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+import numpy as np  # noqa: E402
 from torch import nn  # noqa: E402 - after the check for torch
 
 from factories import make_cell  # noqa: E402
@@ -69,6 +70,19 @@ def test_without_a_tensor_that_tells_the_layout_is_unknown(batch):
 
 def test_a_step_without_its_own_tensors_has_no_layout():
     assert told(Step((), run=lambda _: None), Setting())["memory_format"] is None
+
+
+def test_what_torch_computes_with_is_told(monkeypatch: pytest.MonkeyPatch):
+    assert told(Step((), run=lambda _: None), Setting())["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+    described = (
+        "  - Intel(R) oneAPI Math Kernel Library Version 2024.2-Product Build\n  - Intel(R) MKL-DNN v3.12.0 (Git"
+    )
+    monkeypatch.setattr("torch.__config__.show", lambda: described)
+    found = TorchFramework().versions()
+    assert (found["mkl"], found["onednn"], found["numpy"]) == ("2024.2", "3.12.0", np.__version__)
+    monkeypatch.setattr("torch.__config__.show", lambda: "built with: oneDNN v4.0.1\n")
+    found = TorchFramework().versions()
+    assert (found.get("mkl"), found["onednn"]) == (None, "4.0.1")
 
 
 def test_autocast_that_surrounds_the_step_is_told():

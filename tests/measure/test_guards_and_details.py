@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from factories import make_job
+from gpugap.frameworks.clocks import spin
 from gpugap.frameworks.null import NullFramework
-from gpugap.frameworks.protocol import spin
+from gpugap.measure import guards
 from gpugap.measure.details import look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.runner import run_job
@@ -35,6 +36,20 @@ def test_a_quiet_window_has_numbers():
     assert found["foreign_cores"] >= 0
     assert found["gpu_throttle_reasons"] is None
     assert not {"recompilation", "denormals", "oversubscription"} & set(found["tags"])
+
+
+def test_the_gpu_is_asked_how_it_is_when_the_window_ends(monkeypatch):
+    now = {"sm_clock_hz": 1e9, "memory_clock_hz": 5e9, "temperature_c": 83, "throttle_reasons": 0x20}
+    asked = []
+    monkeypatch.setattr(guards, "gpu_state", lambda device: asked.append(device) or now)
+    guard = Guard(NullFramework(), "cuda:1", usable_cores=64)
+    guard.begin()
+    assert asked == []
+    found = guard.end(None, {})
+    assert asked == ["cuda:1"]
+    assert (found["gpu_sm_clock_hz"], found["gpu_memory_clock_hz"], found["gpu_temperature_c"]) == (1e9, 5e9, 83)
+    assert found["gpu_throttle_reasons"] == 0x20
+    assert "throttling" in found["tags"]
 
 
 def test_what_disturbs_is_tagged():
@@ -71,7 +86,13 @@ def test_foreign_load_is_tagged():
     ],
 )
 def test_tags_of_a_look_inside(details, tags):
-    assert detail_tags(details) == tags
+    assert detail_tags(details, "fp32") == tags
+
+
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 3e-4), ("tf32", 2e-7), ("bf16", 2e-7), ("fp64", 2e-7)])
+def test_a_math_mode_that_is_not_in_force_is_tagged(precision, error):
+    assert detail_tags({"math_error": error}, precision) == ["math-mode"]
+    assert detail_tags({"math_error": error}, "tf32" if error > 1e-5 else "fp32") == []
 
 
 def test_a_look_inside_under_the_null_framework():
@@ -94,10 +115,11 @@ def test_phases_sum_to_the_step(mode):
     from gpugap.frameworks.torch import TorchFramework
     from gpugap.workloads import workload
     from gpugap.workloads.data import load_batch
+    from gpugap.workloads.weights import initial_weights
 
     job = make_job(mode=mode, framework="torch", purpose="details", steps=4)
     framework, spec = TorchFramework(), workload("conv6")
-    step = framework.build(spec, job.cell, load_batch("synthetic", spec, job.cell.batch, 0))
+    step = framework.build(spec, job.cell, initial_weights(spec, 0), load_batch("synthetic", spec, job.cell.batch, 0))
     body = framework.body(step, job.cell, Setting())
     body()
     found = look_inside(job, framework, step, body)

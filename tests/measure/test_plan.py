@@ -198,7 +198,7 @@ def test_a_batch_out_of_range_is_refused(batch: int):
         request(batch=batch)
 
 
-@pytest.mark.parametrize(("factor", "name"), [("mode", "training"), ("precision", "fp64")])
+@pytest.mark.parametrize(("factor", "name"), [("mode", "training"), ("precision", "fp8")])
 def test_an_unknown_mode_or_precision_is_refused(factor: str, name: str):
     with pytest.raises(UnknownName, match=name):
         request(**{factor: name})

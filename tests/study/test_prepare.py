@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from gpugap.core.errors import BadStepFile, BadValue, UnknownName, Unsupported
+from gpugap.core.errors import BadStepFile, BadValue, MissingExtra, UnknownName, Unsupported
 from gpugap.measure.plan import Effort
 from gpugap.study import prepare
-from gpugap.study.prepare import prepare_measure, prepare_study, preset
+from gpugap.study.prepare import chosen_frameworks, prepare_measure, prepare_study, preset
 from gpugap.study.presets import PRESETS
 from gpugap.workloads import workload
 
@@ -92,12 +92,49 @@ def test_bad_values_are_told_before_the_framework_starts(change: dict, error: ty
 @pytest.mark.parametrize("name", sorted(PRESETS))
 def test_a_preset_can_be_planned(two_gpus, name: str):
     chosen = preset(name)
-    found = prepare_study(chosen, chosen.effort, framework="torch", device=None)
+    found = prepare_study(chosen, chosen.effort, frameworks=["torch"], device=None)
     assert {one.cell.device for one in found.plan.cells} == {"cpu", "cuda:0"}
     assert len(found.plan.cells) == 3 * len(chosen.cells)
     assert {one.cell.workload for one in found.plan.cells} == {workload(cell[0]).name for cell in chosen.cells}
     assert len({one.cell.key for one in found.plan.cells}) == len(found.plan.cells)
     assert chosen.about
+
+
+def test_several_frameworks_are_compared_in_an_unfused_and_a_fused_mode(two_gpus):
+    chosen = preset("quick")
+    names = ["torch", "tensorflow", "jax"]
+    alone = prepare_study(chosen, chosen.effort, frameworks=names[:1], device="cpu").plan.cells
+    found = [one.cell for one in prepare_study(chosen, chosen.effort, frameworks=names, device="cpu").plan.cells]
+    assert {one.cell for one in alone} < set(found)
+    assert len(set(found)) == len(found)
+    for name in ("conv6@32", "resnet18@32"):
+        for batch in (1, 32):
+            sides = {(c.framework, c.execution) for c in found if c.work == (name, "inference", batch)}
+            assert sides == {
+                ("torch", "eager"),
+                ("torch", "compile"),
+                ("tensorflow", "eager"),
+                ("tensorflow", "function"),
+                ("jax", "op-by-op"),
+                ("jax", "jit"),
+            }
+    assert {c.framework for c in found if c.mode == "train"} == {"torch"}
+    assert chosen.budget_for(3) > chosen.budget_for(1)
+
+
+def test_frameworks_are_named_or_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(prepare, "present", lambda: ("torch", "jax"))
+    monkeypatch.setattr(prepare, "check_name", lambda name: None)
+    assert chosen_frameworks("all") == ("torch", "jax")
+    assert chosen_frameworks("jax, torch,jax") == ("jax", "torch")
+    monkeypatch.setattr(prepare, "present", lambda: ())
+    with pytest.raises(MissingExtra, match="gpugap"):
+        chosen_frameworks("all")
+
+
+def test_an_unknown_mode_is_told(two_gpus):
+    with pytest.raises(UnknownName, match="compile"):
+        asked("conv6", execution="compiled")
 
 
 def test_an_unknown_preset_is_told():

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gpugap.cli import options
 from gpugap.cli import outcome as shown
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 from gpugap.core.units import parse_duration, parse_share
@@ -24,11 +25,12 @@ def command_line() -> str:
 def measure(
     target: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.py:make_step", help="What to measure.")],
     *,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps [default: every kind present].")] = None,
+    device: options.Device = None,
     batch: Annotated[int, typer.Option(help="Samples a step.")] = 32,
     mode: Annotated[str, typer.Option(help="train or inference.")] = "train",
-    precision: Annotated[str, typer.Option(help="fp32, tf32, bf16 or fp16 of the default cell.")] = "fp32",
-    framework: Annotated[str | None, typer.Option(help="torch or null [default: what the file imports].")] = None,
+    precision: Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 of the default cell.")] = "fp32",
+    framework: options.Framework = None,
+    execution: options.Execution = None,
     processes: Annotated[
         int | None, typer.Option(help="Fresh processes a cell [default: 5; up to 30 with --max-width].")
     ] = None,
@@ -38,15 +40,15 @@ def measure(
     max_width: Annotated[
         str | None, typer.Option(help="Stop when all intervals are within this: 2% means ±2 %.")
     ] = None,
-    budget: Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")] = None,
+    budget: options.Budget = None,
     timeout: Annotated[str, typer.Option(help="End a process that takes longer.")] = "10m",
     target_accuracy: Annotated[
         float | None, typer.Option(help="Also train to this share of held-out images, such as 0.9; needs real data.")
     ] = None,
     max_steps: Annotated[int, typer.Option(help="Steps after which such a training is given up.")] = 2000,
-    data: Annotated[str, typer.Option(help="synthetic, cifar10:PATH or folder:PATH.")] = "synthetic",
-    seed: Annotated[int, typer.Option(help="Of data, initialization and order.")] = 0,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")] = False,
+    data: options.Data = "synthetic",
+    seed: options.Seed = 0,
+    fresh: options.Fresh = False,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -65,8 +67,8 @@ def measure(
     width = parse_share(max_width, "--max-width") if max_width else None
     processes = processes if processes is not None else MAX_PROCESSES if width else PROCESSES
     effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data, details, target_accuracy, max_steps)
-    factors = {"mode": mode, "batch": batch, "precision": precision}
+    factors = {"mode": mode, "batch": batch, "precision": precision, "execution": execution}
     prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
-    outcome = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)
-    shown.show(outcome, output)
-    output.done(shown.result_of(outcome))
+    found = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)
+    shown.show(found, output)
+    output.done(shown.result_of(found))

@@ -19,6 +19,13 @@ app = typer.Typer(help="List, show, export, import and delete stored records.", 
 Sessions = Annotated[list[str], typer.Argument(metavar="SESSION...", help="Ids or their beginnings.")]
 
 
+def newest(overviews: Sequence[SessionOverview]) -> list[str]:
+    """Ids of sessions that hold times, newest first; parity checks have none."""
+    from gpugap.study.parity import SESSION
+
+    return [overview.session for overview in overviews if not overview.session.startswith(SESSION)]
+
+
 def chosen_sessions(names: Sequence[str], overviews: Sequence[SessionOverview]) -> list[str]:
     """Full ids of sessions given by id, by its beginning, or as ``latest``.
 
@@ -31,7 +38,7 @@ def chosen_sessions(names: Sequence[str], overviews: Sequence[SessionOverview]) 
     found = []
     for name in names:
         known = [overview.session for overview in overviews]
-        fitting = known[:1] if name == "latest" else [one for one in known if one == name]
+        fitting = newest(overviews)[:1] if name == "latest" else [one for one in known if one == name]
         fitting = fitting or [one for one in known if one.startswith(name)]
         if not fitting:
             raise UnknownName("session", name, known)

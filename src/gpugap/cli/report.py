@@ -55,10 +55,12 @@ def report(
 def _stored(sessions: Sequence[str], database: str | None) -> tuple[tuple[Record, ...], str]:
     from gpugap.cli.records import chosen_sessions
     from gpugap.store.database import Store
+    from gpugap.study.parity import SESSION
 
     with Store(database, create=False) as store:
         overviews = store.overview()
-        names = chosen_sessions(sessions, overviews) if sessions else [overviews[0].session]
+        names = chosen_sessions(sessions or ["latest"], overviews)
+        names += [one.session for one in overviews if one.session.startswith(SESSION) and one.session not in names]
         command = next((one.command for one in overviews if one.session == names[0] and one.command), None)
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 

@@ -21,12 +21,12 @@ class Cell:
     Attributes:
         workload: built-in name with its size (``resnet18@32``) or ``file.py:function``.
         device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``.
-        framework: ``torch``, ``null``, later ``tensorflow`` and ``jax``.
+        framework: ``torch``, ``tensorflow``, ``jax`` or ``null``.
         mode: ``train`` (forward, loss, backward, optimizer) or ``inference``.
         batch: samples a step, at least 1.
-        precision: ``fp32`` (IEEE, no TF32), ``tf32``, ``bf16`` or ``fp16`` (both autocast).
+        precision: ``fp64``, ``fp32`` (IEEE, no TF32), ``tf32``, ``bf16`` or ``fp16`` (both autocast).
         tuning: ``default`` or ``tuned-basic``; None when the record does not say.
-        execution: ``eager``, later ``compile`` and others; None when the record does not say.
+        execution: how the framework runs the step (`gpugap.core.execution`); None when the record does not say.
         data: ``synthetic``, ``cifar10``, ``folder``; None when the record does not say.
         extra: further factors, sorted by name.
     """

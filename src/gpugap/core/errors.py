@@ -20,12 +20,15 @@
     │   ├── StepRaised             step-raised        4
     │   ├── StepNotFinite          not-finite         4
     │   ├── StepTimeout            timeout            4
+    │   ├── Recompiled             recompiled         4
     │   └── ProcessDied            process-died       4
+    ├── ParityFailed               parity-failed      1
     ├── OutOfMemory                out-of-memory      1
     └── Interrupted                interrupted        130
 
-Exit codes: 0 success; 1 does not fit in memory; 2 usage, missing extra or unusable input; 3 unsupported here; 4 a
-measurement failed or is unstable; 130 interrupted by Ctrl-C (nothing finished is lost, the same command resumes).
+Exit codes: 0 success; 1 does not fit in memory, or frameworks do not compute the same; 2 usage, missing extra or
+unusable input; 3 unsupported here; 4 a measurement failed or is unstable; 130 interrupted by Ctrl-C (nothing finished
+is lost, the same command resumes).
 """
 
 from __future__ import annotations
@@ -179,10 +182,23 @@ class StepTimeout(MeasurementError):
     code = "timeout"
 
 
+class Recompiled(MeasurementError):
+    """The framework compiled inside a window that was to be steady."""
+
+    code = "recompiled"
+
+
 class ProcessDied(MeasurementError):
     """The process ended without a report."""
 
     code = "process-died"
+
+
+class ParityFailed(GpugapError):
+    """A framework does not compute what the reference computes."""
+
+    code = "parity-failed"
+    exit_code = 1
 
 
 class OutOfMemory(GpugapError):

@@ -33,8 +33,10 @@ class Record:
         environment: the machine; None when the record does not say.
         error: ``code``, ``message``, ``remedy`` of a failure.
         purpose: ``timing``; ``details`` for a process that looks inside a step, ``accuracy`` for one that trains to a
-            target; these give no replicate of the step time.
+            target, ``parity`` for one whose results are held against a reference; these give no replicate of the
+            step time.
         details: of a ``details`` process: phases of a step, copies, loading, steps with the input pipeline.
+        parity: of a ``parity`` process: reference, checks, passed.
         accuracy: of an ``accuracy`` process: target, reached, steps, time_s, curve.
         guards: what may have disturbed the process, as numbers, and ``tags`` where a number passed its limit.
         started_at: ISO 8601 UTC.
@@ -60,6 +62,7 @@ class Record:
     purpose: str = "timing"
     details: Mapping[str, Any] = field(default_factory=dict)
     accuracy: Mapping[str, Any] = field(default_factory=dict)
+    parity: Mapping[str, Any] = field(default_factory=dict)
     guards: Mapping[str, Any] = field(default_factory=dict)
     started_at: str | None = None
     gpugap: str | None = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Precision = Literal["fp32", "tf32", "bf16", "fp16"]
-PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16")
+Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
+PRECISIONS: tuple[Precision, ...] = ("fp64", "fp32", "tf32", "bf16", "fp16")
 TUNINGS = ("default", "tuned-basic")
 DEVICE_KINDS = ("cpu", "cuda", "mps")
 
@@ -16,7 +16,7 @@ class Setting:
     """What a framework is asked for; it reads back what it got.
 
     Attributes:
-        precision: ``fp32`` is IEEE single with TF32 off; ``bf16`` and ``fp16`` are autocast.
+        precision: ``fp64`` and ``fp32`` are IEEE double and single, TF32 off; ``bf16`` and ``fp16`` are autocast.
         threads: intra-op threads; None leaves the framework's own default.
         channels_last: store images and convolution weights channels-last.
     """

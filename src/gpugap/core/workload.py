@@ -51,6 +51,11 @@ class Layer:
         return 2 * self.inputs * self.outputs * self.kernel**2 * self.size**2
 
 
+def path(*names: str) -> str:
+    """The dotted path of a layer or parameter, the same in every framework; empty names are left out."""
+    return ".".join(name for name in names if name)
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Layers that form one model, and how often a step passes through them.
@@ -74,6 +79,11 @@ class Network:
     input_gradients: int = 1
     image_gradients: int = 0
     inference: int = 1
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        """A name for each copy, in the order of `Step.models`: ``generator.0``; empty for an only model."""
+        return (self.name,) if self.copies == 1 else tuple(f"{self.name}.{copy}" for copy in range(self.copies))
 
     @property
     def parameters(self) -> int:
@@ -107,6 +117,7 @@ class Workload:
         weight_decay: of the optimizer.
         source: paper and section the specification follows.
         images: images a sample takes: 1, or 2 for a pair of domains.
+        dropout: share of the inputs of the second and later of several linear layers that training drops.
     """
 
     name: str
@@ -121,6 +132,7 @@ class Workload:
     momentum: float = 0.0
     weight_decay: float = 0.0
     images: int = 1
+    dropout: float = 0.0
 
     @property
     def layers(self) -> tuple[Layer, ...]:

@@ -4,53 +4,86 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import re
 
-from gpugap.core.errors import MissingExtra, UnknownName
+from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
 from gpugap.frameworks.protocol import Framework
 
-DISTRIBUTIONS = {"torch": "torch", "tensorflow": "tensorflow", "jax": "jax"}
-"""Frameworks gpugap knows of, and the distribution that brings each."""
+DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-cpu"), "jax": ("jax",)}
+"""Frameworks gpugap knows of, and the distributions that bring each."""
 
-RUNNABLE = ("torch", "null")
-"""Frameworks that can be measured now."""
+RUNNABLE = ("torch", "tensorflow", "jax", "null")
+"""Frameworks that can be measured."""
+
+OLDEST = {"torch": (2, 5), "tensorflow": (2, 18), "jax": (0, 7)}
+"""Versions below these lack what gpugap calls."""
+
+_NEEDED = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras"), "jax": ("jax", "flax", "optax"), "null": ()}
+"""Modules that must be there to measure each."""
 
 
 def installed_versions() -> dict[str, str | None]:
     """Version of each known framework without importing it; None when absent."""
-    return {name: _version(distribution) for name, distribution in DISTRIBUTIONS.items()}
+    return {name: _version(name) for name in DISTRIBUTIONS}
 
 
-def _version(distribution: str) -> str | None:
-    try:
-        return importlib.metadata.version(distribution)
-    except importlib.metadata.PackageNotFoundError:
-        return None
+def _version(name: str) -> str | None:
+    for distribution in DISTRIBUTIONS[name]:
+        try:
+            return importlib.metadata.version(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return None
+
+
+def present() -> tuple[str, ...]:
+    """The frameworks that are installed as far as measuring needs them, without importing any."""
+    return tuple(name for name in DISTRIBUTIONS if all(map(importlib.util.find_spec, _NEEDED[name])))
 
 
 def check_name(name: str) -> None:
-    """Refuses a framework that is unknown or not installed, without importing it.
+    """Refuses a framework that is unknown, not installed or too old, without importing it.
 
     Raises:
         UnknownName: not a framework that can be measured.
-        MissingExtra: known and not installed.
+        MissingExtra: known and not installed, or a part of it is missing.
+        Unsupported: older than gpugap needs.
     """
     if name not in RUNNABLE:
         raise UnknownName("framework", name, RUNNABLE)
-    if name != "null" and importlib.util.find_spec(name) is None:
-        raise MissingExtra(name, name)
+    missing = next((module for module in _NEEDED[name] if importlib.util.find_spec(module) is None), None)
+    if missing is not None:
+        raise MissingExtra(missing, name)
+    version = _version(name) if name in DISTRIBUTIONS else None
+    if version is not None and _numbers(version) < OLDEST[name]:
+        oldest = ".".join(map(str, OLDEST[name]))
+        raise Unsupported(f"{name} {version} is too old, gpugap needs {oldest}", f"pip install -U 'gpugap[{name}]'")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor number of a version."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def load(name: str) -> Framework:
     """Imports a framework and returns it behind the protocol.
 
     Raises:
-        UnknownName, MissingExtra: as `check_name`.
+        UnknownName, MissingExtra, Unsupported: as `check_name`.
     """
     check_name(name)
-    if name == "null":
-        from gpugap.frameworks.null import NullFramework
+    if name == "torch":
+        from gpugap.frameworks.torch import TorchFramework
 
-        return NullFramework()
-    from gpugap.frameworks.torch import TorchFramework
+        return TorchFramework()
+    if name == "tensorflow":
+        from gpugap.frameworks.tensorflow import TensorFlowFramework
 
-    return TorchFramework()
+        return TensorFlowFramework()
+    if name == "jax":
+        from gpugap.frameworks.jax import JaxFramework
+
+        return JaxFramework()
+    from gpugap.frameworks.null import NullFramework
+
+    return NullFramework()

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -16,71 +15,31 @@ if TYPE_CHECKING:
     from gpugap.core.setting import Device, Setting
     from gpugap.core.step import Step
     from gpugap.core.workload import Workload
+    from gpugap.frameworks.clocks import Clock
 
     Arrays = tuple[NDArray[np.float32], NDArray[np.int64]]
+    Weights = Mapping[str, NDArray[np.float32]]
 
 
-KNOWN_S = 5e-3
-"""Length of the work on which a clock is tested."""
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What a built-in step computes, for holding frameworks against each other; NumPy arrays in canonical layouts.
 
-
-def spin(length_s: float = KNOWN_S) -> None:
-    """Keeps this thread busy for a known time."""
-    end = time.perf_counter() + length_s
-    while time.perf_counter() < end:
-        pass
-
-
-def self_test(clock: Clock, launch: Callable[[], None], length_s: float) -> float:
-    """The time a clock reads for work of known length, over that length; 1 is true, near 0 a missing fence.
-
-    Args:
-        clock: the clock to test.
-        launch: starts work that takes `length_s` on the device.
-        length_s: its true length in seconds.
+    Attributes:
+        activations: outputs of every layer of every model in forward order, by dotted path (``generator.0.stem``):
+            the layers of the specification, instance norms under their convolution's name and ``_norm``, and each
+            model's result as ``output``. Images (batch, channels, height, width), features (batch, features). Models
+            are in the cell's mode; each is called once, on the step's own batch (of CycleGAN's models number 0 on the
+            first domain and number 1 on the second).
+        losses: of the untouched models in training mode: ``loss``, or ``generator`` and ``discriminator``; empty for
+            inference.
+        gradients: of those losses, by the parameter's dotted path, each loss with respect to its own models; empty
+            for inference.
     """
-    clock.start()
-    for _ in range(5 * clock.window_steps):
-        launch()
-        clock.mark()
-    times = clock.stop()
-    return sum(times) / len(times) / length_s
 
-
-class Clock(Protocol):
-    """Times steps on a device; fences only where a window starts and ends."""
-
-    window_steps: int
-    """Steps behind one returned time; 1 where single steps can be timed without a fence."""
-
-    def start(self) -> None:
-        """Waits for the device and starts a window."""
-
-    def mark(self) -> None:
-        """Ends a step; costs about a microsecond and never waits."""
-
-    def stop(self) -> list[float]:
-        """Waits for the device and returns the times of the window's marks, in seconds."""
-
-
-class HostClock:
-    """Times steps with `time.perf_counter_ns`, where a step is over when its call returns."""
-
-    window_steps = 1
-
-    def __init__(self) -> None:
-        self._marks_ns: list[int] = []
-        self.mark: Callable[[], None] = lambda: None
-
-    def start(self) -> None:
-        now, marks = time.perf_counter_ns, [time.perf_counter_ns()]
-        append = marks.append
-        self._marks_ns = marks
-        self.mark = lambda: append(now())
-
-    def stop(self) -> list[float]:
-        marks = self._marks_ns
-        return [max(end - begin, 1) / 1e9 for begin, end in pairwise(marks)]
+    activations: Mapping[str, NDArray[Any]]
+    losses: Mapping[str, float]
+    gradients: Mapping[str, NDArray[Any]]
 
 
 class Framework(Protocol):
@@ -101,11 +60,31 @@ class Framework(Protocol):
             Unsupported: the device is absent or cannot do the precision.
         """
 
-    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
-        """The workload's network, loss and optimizer on the cell's device."""
+    def build(self, workload: Workload, cell: Cell, weights: Weights, arrays: Arrays) -> Step:
+        """The workload's networks, loss and optimizers on the cell's device.
+
+        Args:
+            workload: the specification.
+            cell: device, mode, and the precision (parameters are double for ``fp64``, else single).
+            weights: initial parameters in the canonical layout, as `gpugap.workloads.weights` makes them.
+            arrays: images (n, 3, size, size) and labels.
+        """
+
+    def examine(self, workload: Workload, step: Step, cell: Cell) -> Examination:
+        """What a freshly built step computes, layer by layer; changes none of its parameters."""
+
+    def parameters(self, workload: Workload, step: Step) -> Mapping[str, NDArray[Any]]:
+        """Trainable parameters and batch norm's ``running_mean`` and ``running_var`` of a built-in step, now.
+
+        By dotted path, in the canonical layout (`gpugap.workloads.weights.weight_shape`).
+        """
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
-        """The function that runs the step once, with the setting's memory format and autocast."""
+        """The function that runs the step once: the setting's memory format and autocast, the cell's execution mode.
+
+        Compiling and tracing may happen in its first call. It returns when the step is launched; what it returns (loss
+        or outputs) need not be computed yet.
+        """
 
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """What is really in force for a step that `body` has prepared, read back from framework and step."""
@@ -134,8 +113,25 @@ class Framework(Protocol):
     def compilations(self) -> int:
         """Graphs compiled or traced in this process so far."""
 
+    def compile_phases(self) -> Mapping[str, float]:
+        """Seconds of this process spent on it so far: ``trace_s``, ``compile_s``; those the framework can tell."""
+
+    def kernels(self, step: Step, cell: Cell, body: Callable[[], Any]) -> Mapping[str, Any]:
+        """How many kernels one run of the body launches, after it has run at least once.
+
+        Returns:
+            ``kernels``: launches a step; ``fused``: those of them that do the work of several operations; ``source``:
+            what was counted, in a few words. None for what cannot be told.
+        """
+
     def denormal_share(self, step: Step) -> float | None:
         """Share of the models' parameters that are denormal; None without models."""
+
+    def arrays_of(self, result: Any) -> list[NDArray[Any]]:
+        """A step's result (loss or outputs) as NumPy arrays, images as (batch, channels, height, width); waits."""
+
+    def product(self, a: NDArray[np.float32], b: NDArray[np.float32], cell: Cell, setting: Setting) -> NDArray[Any]:
+        """The product of two matrices on the cell's device, in the math mode that `apply` has set."""
 
     def is_finite(self, result: Any) -> bool:
         """Whether a step's result (loss or outputs) holds neither NaN nor infinity; waits for the device."""

@@ -9,9 +9,12 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gpugap.frameworks.protocol import self_test
+import numpy as np
+
+from gpugap.frameworks.clocks import self_test
 from gpugap.measure.job import LOOK_STEPS
 from gpugap.measure.loop import run_window
+from gpugap.stats.agreement import math_error
 from gpugap.workloads import workload
 from gpugap.workloads.data import open_data
 
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
     from gpugap.frameworks.protocol import Framework
     from gpugap.measure.job import Job
 
+_MATRIX = 512
+
 ENERGY_WINDOW_S = 5.0
 """An energy window spans 50 updates of the slowest counter (NVML, 0.1 s)."""
 
@@ -27,7 +32,8 @@ ENERGY_WINDOW_S = 5.0
 def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], Any]) -> dict[str, Any]:
     """Phases of a step, copies, loading, and steps with the input pipeline; lists of seconds, or a reason.
 
-    ``clock_self_test`` is what the device's clock reads for work of known length, over that length.
+    ``clock_self_test`` is what the device's clock reads for work of known length, over that length; ``math_error`` the
+    relative error of a product of matrices in the math mode of the cell.
 
     Args:
         job: gives cell, data and number of steps.
@@ -39,6 +45,8 @@ def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], A
     clock = framework.clock(job.cell.device)
     found: dict[str, Any] = {
         "clock_self_test": self_test(clock, *framework.known_work(job.cell.device)),
+        "math_error": _math_error(job, framework),
+        "kernels": dict(framework.kernels(step, job.cell, body)),
         "phases_s": _phases(job, framework, step, body, steps),
     }
     if job.target.path is not None:
@@ -59,6 +67,12 @@ def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], A
     found["pipeline_step_time_s"] = run_window(load_and_run, framework.clock(job.cell.device, single=True), steps)[0]
     found["pipeline"] = "each batch is drawn, copied and computed in turn, nothing is prefetched"
     return found
+
+
+def _math_error(job: Job, framework: Framework) -> float:
+    random = np.random.default_rng(job.seed)
+    a, b = (random.standard_normal((_MATRIX, _MATRIX), np.float32) for _ in range(2))
+    return math_error(framework.product(a, b, job.cell, job.setting), a, b)
 
 
 def _phases(job: Job, framework: Framework, step: Step, body: Callable[[], Any], steps: int) -> dict[str, list[float]]:

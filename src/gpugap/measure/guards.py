@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from gpugap.sensors.nvml import throttle_reasons
+from gpugap.sensors.nvml import gpu_state
+from gpugap.stats.agreement import MATH_ERRORS
 
 if TYPE_CHECKING:
     from gpugap.core.step import Step
@@ -56,6 +58,7 @@ class Guard:
             settings: as read back; ``threads`` is compared with the usable cores.
         """
         delta = {name: value - self._begin[name] for name, value in self._read().items()}
+        gpu = gpu_state(self._device)
         wall_s = max(delta["wall_s"], 1e-9)
         own, busy = delta["own_s"] / wall_s, delta["busy_s"] / wall_s
         found: dict[str, Any] = {
@@ -63,7 +66,10 @@ class Guard:
             "foreign_cores": max(0.0, busy - own),
             "compilations": int(delta["compilations"]),
             "cpu_throttle_events": int(delta["throttle_events"]),
-            "gpu_throttle_reasons": throttle_reasons(self._device),
+            "gpu_throttle_reasons": gpu.get("throttle_reasons"),
+            "gpu_sm_clock_hz": gpu.get("sm_clock_hz"),
+            "gpu_memory_clock_hz": gpu.get("memory_clock_hz"),
+            "gpu_temperature_c": gpu.get("temperature_c"),
             "denormal_share": self._framework.denormal_share(step),
         }
         return found | {"tags": self._tags(found, settings)}
@@ -90,10 +96,20 @@ class Guard:
         }
 
 
-def detail_tags(details: Mapping[str, Any]) -> list[str]:
-    """Tags of a process that looked inside a step."""
+def detail_tags(details: Mapping[str, Any], precision: str) -> list[str]:
+    """Tags of a process that looked inside a step.
+
+    Args:
+        details: what it found.
+        precision: of the cell; a product whose error does not speak for it is tagged ``math-mode``.
+    """
     reading = details.get("clock_self_test", 1.0)
-    rules = {"loader-starvation": starved(details), "clock": not CLOCK_RANGE[0] <= reading <= CLOCK_RANGE[1]}
+    low, high = MATH_ERRORS.get(precision, (0.0, math.inf))
+    rules = {
+        "loader-starvation": starved(details),
+        "clock": not CLOCK_RANGE[0] <= reading <= CLOCK_RANGE[1],
+        "math-mode": not low <= details.get("math_error", low) <= high,
+    }
     return [tag for tag, raised in rules.items() if raised]
 
 

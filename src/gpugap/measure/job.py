@@ -30,9 +30,11 @@ class Job:
         steps: steps of the steady window.
         seed: of data and initialization; the same for all cells, so that they compute the same.
         data: where batches come from.
-        purpose: ``timing``, ``details`` for a look inside, or ``accuracy`` for training to a target.
+        purpose: ``timing``, ``details`` for a look inside, ``accuracy`` for training to a target, or ``parity`` for
+            computing what is held against a reference.
         target_accuracy: share of held-out images to be classified rightly, for ``accuracy``.
         timeout_s: after this the process is ended.
+        arrays: file a ``parity`` process leaves its arrays in.
     """
 
     cell: Cell
@@ -48,6 +50,7 @@ class Job:
     timeout_s: float
     purpose: str = "timing"
     target_accuracy: float | None = None
+    arrays: Path | None = None
 
     @property
     def step_count(self) -> int:
@@ -72,5 +75,6 @@ class Job:
             "cell": Cell.from_dict(content["cell"]),
             "target": Target(**(target | {"path": path})),
             "setting": Setting(**content["setting"]),
+            "arrays": Path(content["arrays"]) if content["arrays"] else None,
         }
         return cls(**(content | rebuilt))

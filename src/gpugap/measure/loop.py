@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gpugap.frameworks.protocol import Clock
+from gpugap.frameworks.clocks import Clock
 
 
 def run_window(body: Callable[[], Any], clock: Clock, steps: int) -> tuple[list[float], Any]:

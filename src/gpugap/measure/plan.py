@@ -11,6 +11,7 @@ from typing import Any
 
 from gpugap.core.cell import MODES, Cell
 from gpugap.core.errors import BadValue, UnknownName
+from gpugap.core.execution import EXECUTIONS
 from gpugap.core.record import Record
 from gpugap.core.setting import PRECISIONS, Setting
 from gpugap.core.version import __version__
@@ -199,6 +200,7 @@ class Request:
         batch: samples a step.
         precision: of the ``default`` cell.
         steps: warm-up and steady steps, where they are not the effort's.
+        execution: mode of the framework; None takes its first.
     """
 
     target: Target
@@ -208,6 +210,7 @@ class Request:
     batch: int
     precision: str = "fp32"
     steps: tuple[int, int] | None = None
+    execution: str | None = None
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MAX_BATCH:
@@ -215,13 +218,16 @@ class Request:
         for what, value, known in (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS)):
             if value not in known:
                 raise UnknownName(what, value, known)
+        if self.execution is not None and self.execution not in EXECUTIONS[self.framework]:
+            raise UnknownName(f"execution mode of {self.framework}", self.execution, EXECUTIONS[self.framework])
 
 
 def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
-    """The cells of a request: ``default``, and on a CPU ``tuned-basic`` too.
+    """The cells of a request: ``default``, and on a CPU ``tuned-basic`` too where it is another setting.
 
     ``tuned-basic`` is one fixed choice, not a search: all usable cores, channels-last, and bf16 autocast only where
-    the CPU multiplies bf16 natively.
+    the CPU multiplies bf16 natively. TensorFlow and JAX are channels-last and use all cores as they come, so without
+    native bf16 they have nothing to tune here.
 
     Raises:
         UnknownName: the device is not one of the host's.
@@ -232,7 +238,8 @@ def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
     if request.device == "cpu" and request.framework != "null":
         native = request.precision == "fp32" and host.native_bf16
         precision = "bf16" if native else request.precision
-        settings["tuned-basic"] = Setting(precision, host.usable_cores, channels_last=True)
+        if request.framework == "torch" or native:
+            settings["tuned-basic"] = Setting(precision, host.usable_cores, channels_last=True)
     return [_planned(request, tuning, setting, data) for tuning, setting in settings.items()]
 
 
@@ -247,7 +254,7 @@ def _planned(request: Request, tuning: str, setting: Setting, data: str) -> Plan
         batch=request.batch,
         precision=setting.precision,
         tuning=tuning,
-        execution="eager",
+        execution=request.execution or EXECUTIONS[request.framework][0],
         data="own" if target.path else parse_source(data)[0],
         extra=extra,
     )

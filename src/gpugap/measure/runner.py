@@ -21,6 +21,7 @@ from gpugap.core.record import Record
 from gpugap.core.units import duration
 from gpugap.core.version import __version__
 from gpugap.measure.job import Job
+from gpugap.sensors.redact import redacted
 
 OnPhase = Callable[[str], None]
 
@@ -179,7 +180,8 @@ def _death(returncode: int, phase: str, output: IO[bytes]) -> Failure:
     reason = f"signal {_signal_name(-returncode)}" if returncode < 0 else f"exit status {returncode}"
     output.seek(0)
     lines = [line for line in output.read().decode(errors="replace").splitlines() if line.strip()]
-    message = f"the process died with {reason} in phase {phase!r}: {lines[-1][:200] if lines else 'no output'}"
+    said = redacted(lines[-1])[:200] if lines else "no output"
+    message = f"the process died with {reason} in phase {phase!r}: {said}"
     return "killed", {"code": ProcessDied.code, "message": message, "remedy": "run the step by hand to see why"}
 
 
@@ -201,6 +203,6 @@ def probe(framework: str) -> dict[str, Any]:
         ) from error
     if answer.returncode:
         lines = answer.stderr.strip().splitlines() or [f"exit status {answer.returncode}"]
-        raise Unsupported(f"{framework} does not start: {lines[-1][:300]}", "reinstall it")
+        raise Unsupported(f"{framework} does not start: {redacted(lines[-1])[:300]}", "reinstall it")
     found: dict[str, Any] = json.loads(answer.stdout.splitlines()[-1])
     return found

@@ -19,7 +19,7 @@ from typing import Any
 
 import psutil
 
-from gpugap.core.errors import GpugapError, OutOfMemory, StepNotFinite, StepRaised, Unsupported
+from gpugap.core.errors import GpugapError, OutOfMemory, Recompiled, StepNotFinite, StepRaised, Unsupported
 from gpugap.core.record import Status
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
@@ -29,13 +29,16 @@ from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
+from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
+from gpugap.sensors.redact import redacted
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
+from gpugap.workloads.weights import initial_weights
 
 _SMALLER = "use a smaller --batch"
 
@@ -63,6 +66,11 @@ class Report:
 def measure(job: Job, framework: Framework, report: Report) -> Status:
     """Runs one job in this process and fills the report; returns its status."""
     content, phases = report.content, report.content["phases"]
+    if job.arrays is not None:
+        report.enter("parity")
+        save(job.arrays, collect(job, framework))
+        content["versions"] = dict(framework.versions())
+        return "ok"
     own_seed = job.seed + job.process if job.purpose == "accuracy" else job.seed
     framework.apply(job.cell, job.setting, own_seed)
     report.enter("build")
@@ -70,11 +78,11 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
     body = framework.body(step, job.cell, job.setting)
     phases["build_s"] = time.perf_counter() - begin
-    content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     content["versions"] = dict(framework.versions())
 
     if job.purpose == "accuracy":
         report.enter("training to accuracy")
+        content["settings"] = dict(framework.settings(step, job.cell, job.setting))
         content["accuracy"] = train_to_accuracy(job, framework, step, body)
         return "ok"
     clock = framework.clock(job.cell.device)
@@ -82,6 +90,8 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     report.enter("first step")
     first, result = run_window(body, clock, 1)
     phases["first_step_s"] = first[0]
+    phases |= framework.compile_phases()
+    content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     if not framework.is_finite(result):
         return "not-finite"
     if job.warmup_steps:
@@ -96,6 +106,9 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     steady, result = run_window(body, clock, job.steps)
     content["guards"] = guard.end(step, content["settings"])
     content["step_time_s"] = content["step_time_s"] + steady
+    if compiled := content["guards"]["compilations"]:
+        message = f"{compiled} compilations happened in a window that was to be steady"
+        raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
 
 
@@ -109,7 +122,7 @@ def _details(job: Job, framework: Framework, report: Report, step: Any, body: Ca
     content["energy"] = _energy(job, framework, body)
     report.enter("phases")
     content["details"] = look_inside(job, framework, step, body)
-    content["guards"] = {"tags": detail_tags(content["details"])}
+    content["guards"] = {"tags": detail_tags(content["details"], job.cell.precision)}
     content["step_time_s"], content["warmup_steps"] = [], 0
     return "ok"
 
@@ -118,9 +131,9 @@ def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str
     """Energy of as many steps as the counter needs; null with the reason where there is none."""
     meter = meter_for(job.cell.device)
     window, steps = EnergyWindow(meter), 0
-    begin = time.monotonic()
     clock = framework.clock(job.cell.device)
     window.begin()
+    begin = time.monotonic()
     while meter.update_s and time.monotonic() - begin < ENERGY_WINDOW_S:
         run_window(body, clock, job.steps)
         steps += job.steps
@@ -134,7 +147,8 @@ def _built_in(job: Job, framework: Framework) -> Any:
     if needed > available_memory_bytes():
         message = f"a batch of {job.cell.batch} images takes {gibibytes(needed)}, more than this machine has free"
         raise OutOfMemory(message, _SMALLER)
-    return framework.build(spec, job.cell, load_batch(job.data, spec, job.cell.batch, job.seed))
+    weights = initial_weights(spec, job.seed + job.process if job.purpose == "accuracy" else job.seed)
+    return framework.build(spec, job.cell, weights, load_batch(job.data, spec, job.cell.batch, job.seed))
 
 
 def _peak_rss_bytes() -> int:
@@ -160,10 +174,10 @@ def _explain(error: BaseException, framework: Framework | None, job: Job) -> tup
             status = "out-of-memory"
         elif isinstance(error, Unsupported):
             status = "unsupported"
-        return status, {"code": error.code, "message": error.message, "remedy": error.remedy}
+        return status, {"code": error.code, "message": redacted(error.message), "remedy": redacted(error.remedy)}
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = f"{Path(frame.filename).name}:{frame.lineno}"
-    text = " ".join(str(error).split()) or "no message"
+    text = redacted(" ".join(str(error).split())) or "no message"
     message = f"the step raised {type(error).__name__} at {where}: {text[:300]}"
     return "failed", {
         "code": StepRaised.code,

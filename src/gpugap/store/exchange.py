@@ -75,9 +75,10 @@ class _RecordLine(BaseModel):
     settings: dict[str, Any] = {}
     environment: dict[str, Any] | None = None
     error: dict[str, str] | None = None
-    purpose: Literal["timing", "details", "accuracy"] = "timing"
+    purpose: Literal["timing", "details", "accuracy", "parity"] = "timing"
     details: dict[str, Any] = {}
     accuracy: dict[str, Any] = {}
+    parity: dict[str, Any] = {}
     guards: dict[str, Any] = {}
     started_at: Annotated[Name, Field(max_length=40)] | None = None
     gpugap: str | None = None

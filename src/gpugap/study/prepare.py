@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpugap.core.errors import UnknownName, Unsupported
+from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import DEVICE_KINDS
-from gpugap.frameworks import check_name
+from gpugap.frameworks import check_name, present
 from gpugap.measure.accuracy import check_learnable
-from gpugap.measure.plan import Effort, Host, Plan, Request, spread
+from gpugap.measure.plan import Effort, Host, Plan, PlannedCell, Request, spread
 from gpugap.measure.runner import probe
 from gpugap.measure.target import Target, parse_target
 from gpugap.sensors import cpu as cpu_sensor
@@ -27,6 +27,18 @@ class Prepared:
     environment: dict[str, Any]
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Cells asked for on every chosen device."""
+
+    target: Target
+    framework: str
+    factors: Mapping[str, Any]
+
+    def on(self, device: str) -> Request:
+        return Request(self.target, self.framework, device, **self.factors)
+
+
 def prepare_measure(
     name: str, effort: Effort, *, framework: str | None, device: str | None, factors: dict[str, Any]
 ) -> Prepared:
@@ -37,7 +49,7 @@ def prepare_measure(
         effort: processes and steps.
         framework: None takes the one the file imports, or torch.
         device: None takes every device present.
-        factors: ``mode``, ``batch`` and ``precision`` of the cells.
+        factors: ``mode``, ``batch``, ``precision`` and ``execution`` of the cells.
 
     Raises:
         UsageError, BadStepFile, Unsupported: nothing to run.
@@ -46,7 +58,21 @@ def prepare_measure(
     chosen = framework or target.framework or "torch"
     if effort.target_accuracy is not None:
         check_learnable(target.name, target.path is not None, factors["mode"], effort.data)
-    return _prepare([(target, factors)], chosen, device, effort)
+    return _prepare([_Wanted(target, chosen, factors)], device, effort)
+
+
+def chosen_frameworks(text: str) -> tuple[str, ...]:
+    """The frameworks of ``all`` (those installed, PyTorch first) or of a list with commas.
+
+    Raises:
+        UsageError, Unsupported: unknown, not installed, too old, or none at all.
+    """
+    names = present() if text == "all" else tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if not names:
+        raise MissingExtra("a framework", "torch")
+    for name in names:
+        check_name(name)
+    return names
 
 
 def preset(name: str) -> Preset:
@@ -60,40 +86,67 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def prepare_study(chosen: Preset, effort: Effort, *, framework: str, device: str | None) -> Prepared:
-    """The plan of ``gpugap study``: the preset's cells on every device present, or on one."""
-    wanted = [(parse_target(name), factors) for name, factors in chosen.cells]
-    return _prepare(wanted, framework, device, effort)
+def prepare_study(chosen: Preset, effort: Effort, *, frameworks: Sequence[str], device: str | None) -> Prepared:
+    """The plan of ``gpugap study``: the preset's cells on every device present, or on one.
+
+    Args:
+        chosen: gives the cells.
+        effort: processes and steps.
+        frameworks: the first runs the study; with more than one, the preset's comparison of frameworks is added.
+        device: None takes every device present.
+
+    Raises:
+        UsageError, Unsupported: nothing to run.
+    """
+    wanted = [_Wanted(parse_target(name), frameworks[0], factors) for name, factors in chosen.cells]
+    if len(frameworks) > 1:
+        wanted += [
+            _Wanted(parse_target(name), framework, {**factors, "execution": execution})
+            for name, factors in chosen.comparison
+            for framework in frameworks
+            for execution in chosen.executions[framework]
+        ]
+    return _prepare(wanted, device, effort)
 
 
-def _prepare(
-    wanted: Sequence[tuple[Target, dict[str, Any]]], framework: str, device: str | None, effort: Effort
-) -> Prepared:
-    check_name(framework)
+def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> Prepared:
+    frameworks = tuple(dict.fromkeys(one.framework for one in wanted))
+    for framework in frameworks:
+        check_name(framework)
     if device is not None and device.partition(":")[0] not in DEVICE_KINDS:
         raise UnknownName("device", device, DEVICE_KINDS)
-    for target, factors in wanted:  # tell bad values before the framework starts
-        Request(target, framework, "cpu", **factors)
-    cpu, found = cpu_sensor.describe(), probe(framework)
-    names = tuple(entry["name"] for entry in found["devices"])
-    if device is not None and device.partition(":")[0] not in {name.partition(":")[0] for name in names}:
-        raise Unsupported(f"{framework} sees no {device} device here", "gpugap doctor says what is missing")
-    host = Host(cpu.usable_cores, cpu.native_bf16, names)
-    cells = [
-        cell
-        for target, factors in wanted
-        for name in _chosen_devices(device, names)
-        for cell in spread(Request(target, framework, name, **factors), host, effort.data)
-    ]
-    environment = capture() | {"devices": found["devices"], "versions": found["versions"]}
-    return Prepared(
-        Plan(tuple(cells), effort, f"{environment['machine']} {uuid.getnode()}", found["versions"]), environment
-    )
+    for one in wanted:  # tell bad values before a framework starts
+        one.on("cpu")
+    cpu, found = cpu_sensor.describe(), {framework: probe(framework) for framework in frameworks}
+    names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
+    _check_device(device, names)
+    cells: dict[str, PlannedCell] = {}
+    for one in wanted:
+        host = Host(cpu.usable_cores, cpu.native_bf16, names[one.framework])
+        for name in _chosen_devices(device, host.devices):
+            cells |= {planned.cell.key: planned for planned in spread(one.on(name), host, effort.data)}
+    versions = {name: version for answer in found.values() for name, version in answer["versions"].items()}
+    environment = capture() | {"devices": found[frameworks[0]]["devices"], "versions": versions}
+    machine = f"{environment['machine']} {uuid.getnode()}"
+    return Prepared(Plan(tuple(cells.values()), effort, machine, versions), environment)
+
+
+def _check_device(device: str | None, names: Mapping[str, tuple[str, ...]]) -> None:
+    """Refuses a device that no framework sees.
+
+    Raises:
+        Unsupported: says which frameworks were asked.
+    """
+    kinds = {name.partition(":")[0] for seen in names.values() for name in seen}
+    if device is not None and device.partition(":")[0] not in kinds:
+        raise Unsupported(f"{' and '.join(names)} sees no {device} device here", "gpugap doctor says what is missing")
 
 
 def _chosen_devices(device: str | None, present: tuple[str, ...]) -> Iterable[str]:
-    """The device asked for, or one of each kind present."""
+    """The device asked for where this framework sees its kind, or one of each kind present."""
     if device is not None:
+        if device.partition(":")[0] not in {name.partition(":")[0] for name in present}:
+            return ()
         same = {"cuda": "cuda:0", "cuda:0": "cuda"}.get(device, device)
         return (same if device not in present and same in present else device,)
     first = {name.partition(":")[0]: name for name in reversed(present)}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from gpugap.core.execution import EXECUTIONS
 from gpugap.measure.plan import Effort
 
 
@@ -18,6 +20,8 @@ class Preset:
         cells: `gpugap.measure.plan.Request` of each group of cells, less device; run on every device present.
         effort: processes and steps a cell.
         budget_s: no process is started that would not end within this time; None for no bound.
+        comparison: cells that every framework runs where more than one is chosen.
+        executions: modes they run in, by framework.
     """
 
     name: str
@@ -25,6 +29,12 @@ class Preset:
     cells: tuple[tuple[str, dict[str, Any]], ...]
     effort: Effort
     budget_s: float | None
+    comparison: tuple[tuple[str, dict[str, Any]], ...]
+    executions: Mapping[str, tuple[str, ...]]
+
+    def budget_for(self, frameworks: int) -> float | None:
+        """The time for that many frameworks: comparing several takes as long as the study itself."""
+        return self.budget_s if self.budget_s is None or frameworks == 1 else 2 * self.budget_s
 
 
 _CLASSIFIERS = ("conv6@32", "vgg16@32", "resnet18@32")
@@ -45,6 +55,21 @@ def _small(steps: tuple[int, int]) -> tuple[tuple[str, dict[str, Any]], ...]:
     return (*classifiers, *_both("cyclegan@256", (1, 1), steps))
 
 
+def _inference(names: Sequence[str], batches: Sequence[int]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    """Inference of workloads at some batch sizes: what the published difference of frameworks is about."""
+    return tuple(
+        (name, {"mode": "inference", "batch": batch, "precision": "fp32"}) for name in names for batch in batches
+    )
+
+
+_TWO_MODES = {
+    "torch": ("eager", "compile"),
+    "tensorflow": ("eager", "function"),
+    "jax": ("op-by-op", "jit"),
+    "null": ("eager",),
+}
+"""One mode without and one with fusion."""
+
 PRESETS = {
     preset.name: preset
     for preset in (
@@ -54,6 +79,8 @@ PRESETS = {
             _small((1, 4)),
             Effort(processes=5, warmup_steps=2, steps=8, timeout_s=300, details=1),
             14 * 60,
+            _inference(("conv6@32", "resnet18@32"), (1, 32)),
+            _TWO_MODES,
         ),
         Preset(
             "paper",
@@ -61,6 +88,8 @@ PRESETS = {
             _small((3, 20)),
             Effort(processes=10, warmup_steps=5, steps=30, timeout_s=1800, details=3),
             None,
+            _inference(_CLASSIFIERS, (1, 32)),
+            _TWO_MODES,
         ),
         Preset(
             "full",
@@ -68,6 +97,8 @@ PRESETS = {
             (*_small((3, 20)), *(group for name in _LARGE for group in _both(name, (32, 32)))),
             Effort(processes=20, warmup_steps=5, steps=50, timeout_s=3600, details=5),
             None,
+            (*_inference(_CLASSIFIERS, (1, 32)), *_small((3, 20))),
+            EXECUTIONS,
         ),
     )
 }

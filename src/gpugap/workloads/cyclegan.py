@@ -14,6 +14,9 @@ IDENTITY_WEIGHT = 0.5
 
 BETA_1 = 0.5
 
+INIT_STD = 0.02
+"""Standard deviation of the initial weights (section 7.1 of the paper's appendix)."""
+
 
 def _conv(name: str, channels: tuple[int, int], size: int, kernel: int, stride: int = 1) -> Layer:
     return Layer(name, "conv", *channels, size=size, kernel=kernel, stride=stride, padding=kernel // 2)
@@ -51,17 +54,20 @@ def discriminator_layers(image_size: int) -> tuple[Layer, ...]:
     return tuple(layers)
 
 
-def cyclegan() -> Workload:
+def cyclegan(image_size: int = 256) -> Workload:
     """CycleGAN; Adam at 2e-4 with β1 0.5 as in the paper.
 
     A training step passes through each generator three times (translation, cycle, identity; the cycle pass starts from
     the other generator's output) and through each discriminator three times: once for the generators, whose gradient
     goes through the images to them and not to its weights, and on a real and a pooled image for itself. An inference
     step is one translation.
+
+    Args:
+        image_size: 256 in the paper; any multiple of 4 passes through both networks.
     """
     generator = Network(
         "generator",
-        generator_layers(256),
+        generator_layers(image_size),
         copies=2,
         forward=3,
         weight_gradients=3,
@@ -70,7 +76,7 @@ def cyclegan() -> Workload:
     )
     discriminator = Network(
         "discriminator",
-        discriminator_layers(256),
+        discriminator_layers(image_size),
         copies=2,
         forward=3,
         weight_gradients=2,
@@ -79,10 +85,10 @@ def cyclegan() -> Workload:
         inference=0,
     )
     return Workload(
-        name="cyclegan@256",
+        name=f"cyclegan@{image_size}",
         family="cyclegan",
         title="CycleGAN",
-        image_size=256,
+        image_size=image_size,
         classes=0,
         networks=(generator, discriminator),
         optimizer="adam",

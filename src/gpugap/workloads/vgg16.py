@@ -40,5 +40,6 @@ def vgg16(image_size: int) -> Workload:
         learning_rate=0.01,
         momentum=0.9,
         weight_decay=5e-4,
+        dropout=0.5 if large else 0.0,
         source="Simonyan & Zisserman 2015, arXiv:1409.1556, table 1, D (224); batch norm, one linear layer (32)",
     )

@@ -16,13 +16,17 @@ from typing import TYPE_CHECKING, Any
 from gpugap.core.errors import Unsupported
 from gpugap.core.setting import Device
 from gpugap.core.step import Step
-from gpugap.frameworks.protocol import KNOWN_S, Clock, HostClock, spin
+from gpugap.frameworks.clocks import KNOWN_S, Clock, HostClock, spin
+from gpugap.frameworks.protocol import Examination
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gpugap.core.cell import Cell
     from gpugap.core.setting import Setting
     from gpugap.core.workload import Workload
-    from gpugap.frameworks.protocol import Arrays
+    from gpugap.frameworks.protocol import Arrays, Weights
 
 SPIN_S = 1e-4
 """Length of a built-in workload's busy loop; long against the clock, short for a test."""
@@ -50,9 +54,17 @@ class NullFramework:
                 f"plain Python does not know {cell.precision}", "use --precision fp32 or --framework torch"
             )
 
-    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
+    def build(self, workload: Workload, cell: Cell, weights: Weights, arrays: Arrays) -> Step:
         """A busy loop in place of the network."""
         return Step(models=None, run=lambda _: spin(SPIN_S), mode=cell.mode)
+
+    def examine(self, workload: Workload, step: Step, cell: Cell) -> Examination:
+        """A busy loop computes nothing."""
+        return Examination({}, {}, {})
+
+    def parameters(self, workload: Workload, step: Step) -> Mapping[str, NDArray[Any]]:
+        """A busy loop has no parameters."""
+        return {}
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The step's own `run`."""
@@ -96,9 +108,25 @@ class NullFramework:
         """Nothing is compiled."""
         return 0
 
+    def compile_phases(self) -> Mapping[str, float]:
+        """Nothing is compiled."""
+        return {}
+
+    def kernels(self, step: Step, cell: Cell, body: Callable[[], Any]) -> Mapping[str, Any]:
+        """Plain Python launches none."""
+        return {"kernels": None, "fused": None, "source": "plain Python"}
+
     def denormal_share(self, step: Step) -> float | None:
         """There are no parameters."""
         return None
+
+    def arrays_of(self, result: Any) -> list[NDArray[Any]]:
+        """A busy loop has no result."""
+        return []
+
+    def product(self, a: NDArray[np.float32], b: NDArray[np.float32], cell: Cell, setting: Setting) -> NDArray[Any]:
+        """NumPy's product, in single precision."""
+        return a @ b
 
     def is_finite(self, result: Any) -> bool:
         """True unless the result is a number that is NaN or infinite."""

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import platform
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from gpugap.core.errors import UnknownName
 from gpugap.core.setting import Device
-from gpugap.frameworks.torch import settings
+from gpugap.frameworks.torch import compiled, settings
 from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
+from gpugap.frameworks.torch.compiled import compile_models
+from gpugap.frameworks.torch.examine import examine, parameters
 from gpugap.frameworks.torch.inside import denormal_share, observed
 from gpugap.frameworks.torch.nets import build_step
 from gpugap.frameworks.torch.step import accuracy, body, feed
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from gpugap.core.cell import Cell
     from gpugap.core.setting import Setting
     from gpugap.core.step import Step
     from gpugap.core.workload import Workload
-    from gpugap.frameworks.protocol import Arrays, Clock
+    from gpugap.frameworks.clocks import Clock
+    from gpugap.frameworks.protocol import Arrays, Examination, Weights
 
 
 class TorchFramework:
@@ -43,8 +49,8 @@ class TorchFramework:
         built = {"cuda": torch.version.cuda, "rocm": torch.version.hip}
         if torch.version.cuda and torch.backends.cudnn.is_available():
             built["cudnn"] = str(torch.backends.cudnn.version())
-        found = {"python": platform.python_version(), "torch": torch.__version__}
-        return found | {name: version for name, version in built.items() if version}
+        found = {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__}
+        return found | settings.math_libraries() | {name: version for name, version in built.items() if version}
 
     def devices(self) -> list[Device]:
         """Devices present, the CPU first."""
@@ -64,12 +70,22 @@ class TorchFramework:
         settings.apply(setting, seed)
         backend.begin(cell.device)
 
-    def build(self, workload: Workload, cell: Cell, arrays: Arrays) -> Step:
-        """The workload's network, loss and optimizer on the cell's device."""
-        return build_step(workload, cell, arrays, self._backend(cell.device).place(cell.device))
+    def build(self, workload: Workload, cell: Cell, weights: Weights, arrays: Arrays) -> Step:
+        """The workload's networks, loss and optimizers on the cell's device."""
+        return build_step(workload, cell, weights, arrays, self._backend(cell.device).place(cell.device))
+
+    def examine(self, workload: Workload, step: Step, cell: Cell) -> Examination:
+        """Activations, losses and gradients of a freshly built step."""
+        return examine(workload, step)
+
+    def parameters(self, workload: Workload, step: Step) -> Mapping[str, NDArray[Any]]:
+        """Parameters and running statistics by dotted path."""
+        return parameters(workload, step)
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The function that runs the step once."""
+        if cell.execution == "compile":
+            compile_models(step)
         return body(step, setting, self._backend(cell.device).autocast_kind)
 
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
@@ -111,12 +127,37 @@ class TorchFramework:
 
     def compilations(self) -> int:
         """Graphs that torch.compile made so far; 0 while it was never used."""
-        dynamo = sys.modules.get("torch._dynamo.utils")
-        return int(dynamo.counters["stats"]["unique_graphs"]) if dynamo is not None else 0
+        return compiled.graphs()
+
+    def compile_phases(self) -> Mapping[str, float]:
+        """Seconds torch.compile took so far, tracing included, as it keeps count itself."""
+        return compiled.phases()
+
+    def kernels(self, step: Step, cell: Cell, body: Callable[[], Any]) -> Mapping[str, Any]:
+        """Kernels of one run, from torch's profiler, and those Inductor generated."""
+        backend = self._backend(cell.device)
+        return compiled.kernels(body, backend.synchronize, on_gpu=backend.kind != "cpu")
 
     def denormal_share(self, step: Step) -> float | None:
         """Share of denormal values among the floating-point parameters."""
         return denormal_share(step)
+
+    def arrays_of(self, result: Any) -> list[NDArray[Any]]:
+        """Every tensor in the result."""
+        if isinstance(result, torch.Tensor):
+            return [result.detach().cpu().contiguous().numpy()]
+        parts = result.values() if isinstance(result, Mapping) else result
+        return [array for part in parts for array in self.arrays_of(part)]
+
+    def product(self, a: NDArray[np.float32], b: NDArray[np.float32], cell: Cell, setting: Setting) -> NDArray[Any]:
+        """Under the setting's autocast, in double for ``fp64``."""
+        backend = self._backend(cell.device)
+        dtype = torch.float64 if setting.precision == "fp64" else torch.float32
+        left, right = (torch.from_numpy(array).to(backend.place(cell.device), dtype) for array in (a, b))
+        with torch.inference_mode(), settings.autocast(setting, backend.autocast_kind):
+            product = left @ right
+        exact: NDArray[Any] = product.cpu().double().numpy()
+        return exact
 
     def is_finite(self, result: Any) -> bool:
         """Whether every tensor and number in the result is finite."""

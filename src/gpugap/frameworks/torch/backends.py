@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import platform
-import time
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -16,8 +15,8 @@ import torch
 
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
-from gpugap.frameworks.protocol import KNOWN_S, Clock, HostClock, spin
-from gpugap.frameworks.torch.fence import WINDOW_STEPS, EventClock, WindowClock
+from gpugap.frameworks.clocks import KNOWN_S, WINDOW_STEPS, Clock, HostClock, WindowClock, spin, true_length_s
+from gpugap.frameworks.torch.fence import EventClock
 
 _SLEEP_CYCLES = 10_000_000
 """Clock cycles of the GPU's own sleep: some milliseconds on any card."""
@@ -37,19 +36,9 @@ class Backend(Protocol):
     def place(self, device: str) -> torch.device: ...
     def clock(self, device: str, single: bool) -> Clock: ...
     def known_work(self, device: str) -> tuple[Callable[[], None], float]: ...
+    def synchronize(self) -> None: ...
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor: ...
     def memory(self, device: str) -> Mapping[str, int | None]: ...
-
-
-def _true_length_s(launch: Callable[[], None], fence: Callable[[], None], repeats: int = 20) -> float:
-    """Seconds of one launch, from the host's clock around many of them and full synchronizations at both ends."""
-    launch()
-    fence()
-    begin = time.perf_counter()
-    for _ in range(repeats):
-        launch()
-    fence()
-    return (time.perf_counter() - begin) / repeats
 
 
 def _index(device: str) -> int:
@@ -86,6 +75,9 @@ class CpuBackend:
 
     def known_work(self, device: str) -> tuple[Callable[[], None], float]:
         return spin, KNOWN_S
+
+    def synchronize(self) -> None:
+        """A call returns when its work is done."""
 
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor
@@ -149,7 +141,10 @@ class CudaBackend:
         def launch() -> None:
             self._cuda._sleep(_SLEEP_CYCLES)
 
-        return launch, _true_length_s(launch, self._cuda.synchronize)
+        return launch, true_length_s(launch, self._cuda.synchronize)
+
+    def synchronize(self) -> None:
+        self._cuda.synchronize()
 
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor if self._place_on == "cpu" else tensor.pin_memory()
@@ -186,8 +181,8 @@ class MpsBackend:
     def check(self, device: str, precision: str) -> None:
         if device != "mps" or not self._mps.is_available():
             raise Unsupported(f"torch sees no {device} device here", "gpugap doctor says what is missing")
-        if precision == "tf32":
-            raise Unsupported("tf32 is not a mode of Apple GPUs", "use --precision fp32, bf16 or fp16")
+        if precision in ("tf32", "fp64"):
+            raise Unsupported(f"{precision} is not a mode of Apple GPUs", "use --precision fp32, bf16 or fp16")
 
     def begin(self, device: str) -> None:
         self._mps.empty_cache()
@@ -204,7 +199,10 @@ class MpsBackend:
         def launch() -> None:
             torch.mm(square, square)
 
-        return launch, _true_length_s(launch, self._mps.synchronize)
+        return launch, true_length_s(launch, self._mps.synchronize)
+
+    def synchronize(self) -> None:
+        self._mps.synchronize()
 
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor:
         return tensor

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -10,8 +11,10 @@ import torch
 
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
+from gpugap.frameworks.torch import compiled
 
 AUTOCAST = {"bf16": torch.bfloat16, "fp16": torch.float16}
+_BUILT_WITH = {"mkl": r"Math Kernel Library Version ([\w.]+)", "onednn": r"(?:MKL-DNN|oneDNN) v([\w.]+)"}
 
 
 def apply(setting: Setting, seed: int) -> None:
@@ -57,10 +60,19 @@ def read_back(step: Step, setting: Setting, kind: str) -> dict[str, Any]:
         "cudnn_allow_tf32": torch.backends.cudnn.allow_tf32,
         "cudnn_benchmark": torch.backends.cudnn.benchmark,
         "mkldnn": torch.backends.mkldnn.is_available(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "autocast": _autocast_dtype(setting, kind),
         "memory_format": memory_format(step),
+        "inductor_cache": compiled.cache(),
         "deterministic": torch.are_deterministic_algorithms_enabled(),
     }
+
+
+def math_libraries() -> dict[str, str]:
+    """Versions of MKL and oneDNN, with which torch computes on a CPU, from torch's own description of its build."""
+    described = torch.__config__.show()
+    found = {name: re.search(pattern, described) for name, pattern in _BUILT_WITH.items()}
+    return {name: match[1] for name, match in found.items() if match}
 
 
 def _autocast_dtype(setting: Setting, kind: str) -> str | None:

@@ -10,29 +10,57 @@ from torch import nn
 
 from gpugap.core.errors import UnknownName
 from gpugap.core.step import Step
+from gpugap.core.workload import path
 from gpugap.frameworks.torch.nets.conv6 import Conv6
-from gpugap.frameworks.torch.nets.cyclegan import cyclegan_step
+from gpugap.frameworks.torch.nets.cyclegan import build_models, cyclegan_step
 from gpugap.frameworks.torch.nets.resnet18 import ResNet18
 from gpugap.frameworks.torch.nets.vgg16 import VGG16
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from gpugap.core.cell import Cell
     from gpugap.core.workload import Workload
-    from gpugap.frameworks.protocol import Arrays
+    from gpugap.frameworks.protocol import Arrays, Weights
 
-BUILDERS: dict[str, Callable[[int, int], nn.Module]] = {"conv6": Conv6, "resnet18": ResNet18, "vgg16": VGG16}
-"""Module of each family of classifiers, called with image size and number of classes."""
+BUILDERS: dict[str, Callable[[Workload], list[nn.Module]]] = {
+    "conv6": lambda spec: [Conv6(spec.image_size, spec.classes)],
+    "resnet18": lambda spec: [ResNet18(spec.image_size, spec.classes)],
+    "vgg16": lambda spec: [VGG16(spec.image_size, spec.classes, spec.dropout)],
+    "cyclegan": lambda _: build_models(),
+}
+"""Modules of each family, in the order of the specification's models."""
+
+PLAIN_BATCH_NORM = {"running_mean": 0.0, "running_var": 1.0, "num_batches_tracked": 0.0}
 
 
-def build_net(workload: Workload) -> nn.Module:
-    """The workload's network with torch's seeded initialization.
+def build_nets(workload: Workload) -> list[nn.Module]:
+    """The workload's networks without memory behind them (on torch's ``meta`` device).
 
     Raises:
         UnknownName: this framework has no network for the workload.
     """
     if workload.family not in BUILDERS:
         raise UnknownName("network in torch", workload.family, BUILDERS)
-    return BUILDERS[workload.family](workload.image_size, workload.classes)
+    with torch.device("meta"):
+        return BUILDERS[workload.family](workload)
+
+
+def named_models(workload: Workload, models: list[nn.Module]) -> Iterator[tuple[str, nn.Module]]:
+    """Each model with its name in the specification; of a step that has fewer models, those it has."""
+    names = [name for network in workload.networks for name in network.models]
+    yield from zip(names, models, strict=False)
+
+
+def _fill(name: str, net: nn.Module, weights: Weights, place: torch.device) -> nn.Module:
+    """Gives a network memory on a device, and its initial values."""
+    net.to_empty(device=place)
+    with torch.no_grad():
+        for key, parameter in net.named_parameters():
+            parameter.copy_(torch.from_numpy(weights[path(name, key)]))
+        for key, buffer in net.named_buffers():
+            buffer.fill_(PLAIN_BATCH_NORM[key.rpartition(".")[2]])
+    return net
 
 
 def build_optimizer(workload: Workload, net: nn.Module) -> torch.optim.Optimizer:
@@ -44,11 +72,13 @@ def build_optimizer(workload: Workload, net: nn.Module) -> torch.optim.Optimizer
     )
 
 
-def build_step(workload: Workload, cell: Cell, arrays: Arrays, place: torch.device) -> Step:
-    """The workload's step on a device: a classifier with cross-entropy loss, or CycleGAN."""
+def build_step(workload: Workload, cell: Cell, weights: Weights, arrays: Arrays, place: torch.device) -> Step:
+    """The workload's step on a device: a classifier with cross-entropy loss, or CycleGAN; in double for ``fp64``."""
+    dtype = torch.float64 if cell.precision == "fp64" else torch.float32
     images, labels = (torch.from_numpy(array).to(place) for array in arrays)
+    images = images.to(dtype)
+    nets = [_fill(name, net, weights, place).to(dtype) for name, net in named_models(workload, build_nets(workload))]
     if workload.family == "cyclegan":
-        return cyclegan_step(workload, images, cell.mode)
-    net = build_net(workload).to(place)
-    optimizers = build_optimizer(workload, net) if cell.mode == "train" else ()
-    return Step(net, (images, labels), nn.functional.cross_entropy, optimizers, mode=cell.mode)
+        return cyclegan_step(workload, nets, images, cell.mode)
+    optimizers = build_optimizer(workload, nets[0]) if cell.mode == "train" else ()
+    return Step(nets[0], (images, labels), nn.functional.cross_entropy, optimizers, mode=cell.mode)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,7 +16,7 @@ from gpugap.workloads.cyclegan import BETA_1, BLOCKS, CYCLE_WEIGHT, IDENTITY_WEI
 if TYPE_CHECKING:
     from gpugap.core.workload import Workload
 
-_INIT_STD = 0.02
+Images = tuple[torch.Tensor, torch.Tensor]
 
 
 class ResidualBlock(nn.Module):
@@ -25,12 +25,14 @@ class ResidualBlock(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(256, 256, 3, padding=1, padding_mode="reflect")
+        self.conv1_norm = nn.InstanceNorm2d(256)
         self.conv2 = nn.Conv2d(256, 256, 3, padding=1, padding_mode="reflect")
+        self.conv2_norm = nn.InstanceNorm2d(256)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Block output, the shape of its input."""
-        hidden = functional.relu(functional.instance_norm(self.conv1(images)))
-        return images + functional.instance_norm(self.conv2(hidden))
+        hidden = functional.relu(self.conv1_norm(self.conv1(images)))
+        return images + self.conv2_norm(self.conv2(hidden))
 
 
 class Generator(nn.Module):
@@ -39,22 +41,26 @@ class Generator(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = nn.Conv2d(3, 64, 7, padding=3, padding_mode="reflect")
+        self.stem_norm = nn.InstanceNorm2d(64)
         self.down1 = nn.Conv2d(64, 128, 3, stride=2, padding=1)
+        self.down1_norm = nn.InstanceNorm2d(128)
         self.down2 = nn.Conv2d(128, 256, 3, stride=2, padding=1)
+        self.down2_norm = nn.InstanceNorm2d(256)
         self.blocks = nn.Sequential(*(ResidualBlock() for _ in range(BLOCKS)))
         self.up1 = nn.ConvTranspose2d(256, 128, 3, stride=2, padding=1, output_padding=1)
+        self.up1_norm = nn.InstanceNorm2d(128)
         self.up2 = nn.ConvTranspose2d(128, 64, 3, stride=2, padding=1, output_padding=1)
+        self.up2_norm = nn.InstanceNorm2d(64)
         self.head = nn.Conv2d(64, 3, 7, padding=3, padding_mode="reflect")
-        _initialize(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Translated images, the shape of the input."""
-        hidden = images
-        for layer in (self.stem, self.down1, self.down2):
-            hidden = functional.relu(functional.instance_norm(layer(hidden)))
+        hidden = functional.relu(self.stem_norm(self.stem(images)))
+        hidden = functional.relu(self.down1_norm(self.down1(hidden)))
+        hidden = functional.relu(self.down2_norm(self.down2(hidden)))
         hidden = self.blocks(hidden)
-        for layer in (self.up1, self.up2):
-            hidden = functional.relu(functional.instance_norm(layer(hidden)))
+        hidden = functional.relu(self.up1_norm(self.up1(hidden)))
+        hidden = functional.relu(self.up2_norm(self.up2(hidden)))
         return torch.tanh(self.head(hidden))
 
 
@@ -65,26 +71,20 @@ class Discriminator(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 4, stride=2, padding=1)
         self.conv2 = nn.Conv2d(64, 128, 4, stride=2, padding=1)
+        self.conv2_norm = nn.InstanceNorm2d(128)
         self.conv3 = nn.Conv2d(128, 256, 4, stride=2, padding=1)
+        self.conv3_norm = nn.InstanceNorm2d(256)
         self.conv4 = nn.Conv2d(256, 512, 4, padding=1)
+        self.conv4_norm = nn.InstanceNorm2d(512)
         self.conv5 = nn.Conv2d(512, 1, 4, padding=1)
-        _initialize(self)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         """Scores, (batch, 1, size / 8 - 2, size / 8 - 2)."""
         hidden = functional.leaky_relu(self.conv1(images), 0.2)
-        for layer in (self.conv2, self.conv3, self.conv4):
-            hidden = functional.leaky_relu(functional.instance_norm(layer(hidden)), 0.2)
+        hidden = functional.leaky_relu(self.conv2_norm(self.conv2(hidden)), 0.2)
+        hidden = functional.leaky_relu(self.conv3_norm(self.conv3(hidden)), 0.2)
+        hidden = functional.leaky_relu(self.conv4_norm(self.conv4(hidden)), 0.2)
         return self.conv5(hidden)
-
-
-def _initialize(net: nn.Module) -> None:
-    """Weights from a normal distribution with standard deviation 0.02, as in the paper; zero biases."""
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.normal_(module.weight, 0.0, _INIT_STD)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
 
 
 class ImagePool:
@@ -114,19 +114,23 @@ class ImagePool:
         return older
 
 
-def cyclegan_step(workload: Workload, images: torch.Tensor, mode: str) -> Step:
+def build_models() -> list[nn.Module]:
+    """Two generators and two discriminators, in the order of the specification."""
+    return [Generator(), Generator(), Discriminator(), Discriminator()]
+
+
+def cyclegan_step(workload: Workload, models: list[nn.Module], images: torch.Tensor, mode: str) -> Step:
     """A step of CycleGAN on the device of its images.
 
     Args:
         workload: gives the learning rate.
+        models: as `build_models` makes them; inference takes the first.
         images: both domains one behind the other, (2 * batch, 3, size, size).
         mode: ``train`` updates both generators, then both discriminators; ``inference`` is one translation.
     """
-    domain_a, domain_b = images.chunk(2)
-    domain_a, domain_b = torch.tanh(domain_a), torch.tanh(domain_b)
+    domain_a, domain_b = (torch.tanh(domain) for domain in images.chunk(2))
     if mode == "inference":
-        return Step(Generator().to(images.device), domain_a, mode=mode)
-    models = [net.to(images.device) for net in (Generator(), Generator(), Discriminator(), Discriminator())]
+        return Step(models[0], domain_a, mode=mode)
     optimizers = [
         torch.optim.Adam(_parameters(*nets), lr=workload.learning_rate, betas=(BETA_1, 0.999))
         for nets in (models[:2], models[2:])
@@ -142,32 +146,48 @@ def _parameters(*nets: nn.Module) -> Iterator[nn.Parameter]:
 
 def _train(step: Step, pools: tuple[ImagePool, ImagePool]) -> torch.Tensor:
     """One update of all four networks; the generators' and the discriminators' loss."""
-    a_to_b, b_to_a, critic_a, critic_b = step.models
-    real_a, real_b = step.batch
+    critics = step.models[2:]
     for_generators, for_critics = step.optimizers
-    for parameter in _parameters(critic_a, critic_b):
+    for parameter in _parameters(*critics):
         parameter.requires_grad_(False)
+    of_generators, fakes = generator_loss(step.models, step.batch)
+    for_generators.zero_grad(set_to_none=True)
+    of_generators.backward()
+    for_generators.step()
+
+    for parameter in _parameters(*critics):
+        parameter.requires_grad_(True)
+    pooled = [pool.exchange(fake.detach()) for pool, fake in zip(pools, fakes, strict=True)]
+    of_critics = critic_loss(critics, step.batch, pooled)
+    for_critics.zero_grad(set_to_none=True)
+    of_critics.backward()
+    for_critics.step()
+    return torch.stack((of_generators.detach().float(), of_critics.detach().float()))
+
+
+def generator_loss(models: Sequence[nn.Module], batch: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Images]:
+    """Adversarial, cycle and identity loss of both generators, and what they made: domain A, domain B."""
+    a_to_b, b_to_a, critic_a, critic_b = models
+    real_a, real_b = batch
     fake_b, fake_a = a_to_b(real_a), b_to_a(real_b)
     adversarial = _toward(critic_b(fake_b), 1.0) + _toward(critic_a(fake_a), 1.0)
     cycle = functional.l1_loss(b_to_a(fake_b), real_a) + functional.l1_loss(a_to_b(fake_a), real_b)
     identity = functional.l1_loss(b_to_a(real_a), real_a) + functional.l1_loss(a_to_b(real_b), real_b)
-    generator_loss = adversarial + CYCLE_WEIGHT * (cycle + IDENTITY_WEIGHT * identity)
-    for_generators.zero_grad(set_to_none=True)
-    generator_loss.backward()
-    for_generators.step()
+    return adversarial + CYCLE_WEIGHT * (cycle + IDENTITY_WEIGHT * identity), (fake_a, fake_b)
 
-    for parameter in _parameters(critic_a, critic_b):
-        parameter.requires_grad_(True)
-    critic_loss = torch.zeros((), device=real_a.device)
-    for critic, real, fake, pool in ((critic_a, real_a, fake_a, pools[0]), (critic_b, real_b, fake_b, pools[1])):
-        scores = _toward(critic(real), 1.0) + _toward(critic(pool.exchange(fake.detach())), 0.0)
-        critic_loss = critic_loss + scores / 2
-    for_critics.zero_grad(set_to_none=True)
-    critic_loss.backward()
-    for_critics.step()
-    return torch.stack((generator_loss.detach().float(), critic_loss.detach().float()))
+
+def critic_loss(
+    critics: Sequence[nn.Module], batch: Sequence[torch.Tensor], fakes: Sequence[torch.Tensor]
+) -> torch.Tensor:
+    """Least-squares loss of both discriminators, halved as in the paper; fakes are those of domain A and B."""
+    halves = [
+        (_toward(critic(real), 1.0) + _toward(critic(fake), 0.0)) / 2
+        for critic, real, fake in zip(critics, batch, fakes, strict=True)
+    ]
+    return halves[0] + halves[1]
 
 
 def _toward(scores: torch.Tensor, target: float) -> torch.Tensor:
-    """Least-squares loss of scores against one target (Mao et al. 2017)."""
-    return functional.mse_loss(scores.float(), torch.full_like(scores, target, dtype=torch.float32))
+    """Least-squares loss of scores against one target (Mao et al. 2017), in single precision at least."""
+    scores = scores.to(torch.promote_types(scores.dtype, torch.float32))
+    return functional.mse_loss(scores, torch.full_like(scores, target))

@@ -15,8 +15,9 @@ class VGG16(nn.Module):
     From 64 pixels on three linear layers, below batch norm and one linear layer.
     """
 
-    def __init__(self, image_size: int, classes: int) -> None:
+    def __init__(self, image_size: int, classes: int, dropout: float = 0.5) -> None:
         super().__init__()
+        self.dropout = dropout
         self.large = image_size >= 64
         channels = 3
         for stage, widths in enumerate(STAGES, start=1):
@@ -44,6 +45,6 @@ class VGG16(nn.Module):
         hidden = self.fc1(hidden.flatten(1))
         if not self.large:
             return hidden
-        hidden = functional.dropout(functional.relu(hidden), 0.5, self.training)
-        hidden = functional.dropout(functional.relu(self.fc2(hidden)), 0.5, self.training)
+        hidden = functional.dropout(functional.relu(hidden), self.dropout, self.training)
+        hidden = functional.dropout(functional.relu(self.fc2(hidden)), self.dropout, self.training)
         return self.fc3(hidden)

@@ -1,0 +1,23 @@
+"""Execution modes: how a framework turns a step into kernels."""
+
+from __future__ import annotations
+
+EXECUTIONS: dict[str, tuple[str, ...]] = {
+    "torch": ("eager", "compile"),
+    "tensorflow": ("function", "eager", "xla"),
+    "jax": ("jit", "op-by-op"),
+    "null": ("eager",),
+}
+"""The modes of each framework; the first is the one it is used in by default.
+
+``eager`` and ``op-by-op`` launch one kernel an operation. ``function`` is a graph of such kernels, some of which
+TensorFlow's graph optimizer fuses. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
+"""
+
+UNFUSED = ("eager", "op-by-op")
+"""Modes in which every operation is a kernel of its own."""
+
+
+def is_fused(execution: str | None) -> bool:
+    """Whether the mode lets the framework fuse operations into one kernel; a record that does not say counts as not."""
+    return execution is not None and execution not in UNFUSED
