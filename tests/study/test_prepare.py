@@ -114,6 +114,7 @@ def test_several_frameworks_are_compared_in_an_unfused_and_a_fused_mode(two_gpus
                 ("torch", "eager"),
                 ("torch", "compile"),
                 ("tensorflow", "eager"),
+                ("tensorflow", "unfused"),
                 ("tensorflow", "function"),
                 ("jax", "op-by-op"),
                 ("jax", "jit"),

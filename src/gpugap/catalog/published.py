@@ -38,6 +38,40 @@ def published_speedups() -> tuple[PublishedSpeedup, ...]:
     return tuple(_row(row) for row in csv.DictReader(text.splitlines()))
 
 
+@dataclass(frozen=True, slots=True)
+class PublishedEffect:
+    """A difference between frameworks that somebody else reported.
+
+    Attributes:
+        a: the base framework.
+        b: the other one.
+        mode: ``train`` or ``inference``.
+        speedup: of B over A, a ``published`` estimate, unit ``"1"``.
+        cause: what the source names as the reason.
+        source: where it stands.
+        date: year and month of the source.
+    """
+
+    a: str
+    b: str
+    mode: str
+    speedup: Estimate
+    cause: str
+    source: str
+    date: str
+
+
+def published_effects() -> tuple[PublishedEffect, ...]:
+    """All rows of ``published_effects.csv`` in this package; it holds latencies of B over A, which are inverted."""
+    text = resources.files(__package__).joinpath("published_effects.csv").read_text(encoding="utf-8")
+    return tuple(_effect(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _effect(row: dict[str, str]) -> PublishedEffect:
+    speedup = Estimate(1 / float(row["latency_ratio"]), None, None, None, "1", "published", row["source"], None)
+    return PublishedEffect(row["a"], row["b"], row["mode"], speedup, row["cause"], row["source"], row["date"])
+
+
 def _row(row: dict[str, str]) -> PublishedSpeedup:
     low, high = float(row["low"]), float(row["high"])
     single = low == high

@@ -17,9 +17,14 @@ if TYPE_CHECKING:
 
 def compare(
     a: Annotated[
-        str, typer.Argument(metavar="A", help="Base: a record file, or a stored cell such as conv6/train/cpu.")
-    ],
-    b: Annotated[str, typer.Argument(metavar="B", help="What is compared with it.")],
+        str | None,
+        typer.Argument(metavar="[A]", help="Base: a record file, or a stored cell such as conv6/train/cpu."),
+    ] = None,
+    b: Annotated[str | None, typer.Argument(metavar="[B]", help="What is compared with it.")] = None,
+    frameworks: Annotated[
+        bool,
+        typer.Option("--frameworks", help="Frameworks and modes within A, or within the newest session."),
+    ] = False,
     margin: Annotated[str, typer.Option(help="Equivalent means within this: 2% or 0.02.")] = "2%",
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -27,14 +32,23 @@ def compare(
     """Compare two record files or two stored cells; a speedup above 1 means B is faster.
 
     A stored cell is named by any of its factors: conv6/train/cpu/default, resnet18@32/cuda, tuning=tuned-basic.
+    --frameworks tells, per network, batch and device, what the framework changes and what fusion changes in it.
     """
+    from gpugap.cli.frameworks import show_frameworks
     from gpugap.cli.outcome import show_pairs
+    from gpugap.core.errors import UsageError
     from gpugap.core.units import parse_share
     from gpugap.explain.cells import summarize
     from gpugap.study.api import compare_sides
 
     output = Output("compare", as_json=as_json)
     share = parse_share(margin, "--margin")
+    if frameworks:
+        if b is not None:
+            raise UsageError("--frameworks compares within one side, and two are named", "leave B out")
+        return show_frameworks(_one_side(a, database, output), share, output)
+    if a is None or b is None:
+        raise UsageError("two sides are needed", "gpugap compare A B, or gpugap compare --frameworks")
     side_a, side_b = _sides(a, b, database, output)
     pairs = compare_sides(summarize(side_a), summarize(side_b), share)
     if not as_json:
@@ -42,22 +56,42 @@ def compare(
         for pair in pairs:
             _show_differences(pair, output)
     output.done({"pairs": [pair.to_dict() for pair in pairs]})
+    return None
+
+
+def _one_side(text: str | None, database: str | None, output: Output) -> Sequence[Record]:
+    """A file's records, those of a stored cell, or the newest session's; stored parity checks come along."""
+    from gpugap.cli.report import stored_records
+
+    found = _from_file(text, output) if text else None
+    if found is not None:
+        return found
+    if text is None:
+        return stored_records([], database)[0]
+    from gpugap.store.database import Store
+
+    with Store(database, create=False) as store:
+        stored = store.records()
+    return [*_cells(text, stored), *(record for record in stored if record.purpose == "parity")]
+
+
+def _from_file(text: str, output: Output) -> tuple[Record, ...] | None:
+    """The records of a file; None where the text names none."""
+    from gpugap.store.exchange import read_file
+
+    path = Path(text).expanduser()
+    if not (path.is_file() or path.suffix in (".jsonl", ".json", ".ndjson")):
+        return None
+    content = read_file(path)
+    for warning in content.warnings:
+        output.warn(warning)
+    return content.records
 
 
 def _sides(a: str, b: str, database: str | None, output: Output) -> tuple[Sequence[Record], Sequence[Record]]:
     from gpugap.store.database import Store
-    from gpugap.store.exchange import read_file
 
-    def from_file(text: str) -> tuple[Record, ...] | None:
-        path = Path(text).expanduser()
-        if not (path.is_file() or path.suffix in (".jsonl", ".json", ".ndjson")):
-            return None
-        content = read_file(path)
-        for warning in content.warnings:
-            output.warn(warning)
-        return content.records
-
-    side_a, side_b = from_file(a), from_file(b)
+    side_a, side_b = _from_file(a, output), _from_file(b, output)
     if side_a is not None and side_b is not None:
         return side_a, side_b
     with Store(database, create=False) as store:

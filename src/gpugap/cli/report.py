@@ -45,14 +45,15 @@ def report(
         records = tuple(record for content in loaded for record in content.records)
         command = command_line()
     else:
-        records, command = _stored(session or [], database)
+        records, command = stored_records(session or [], database)
     path = write_page(records, command, page, form)
     if not as_json:
         output.line(f"The page: {path}")
     output.done({"page": str(path), "records": len(records)})
 
 
-def _stored(sessions: Sequence[str], database: str | None) -> tuple[tuple[Record, ...], str]:
+def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple[Record, ...], str]:
+    """Records of sessions of the store, or of the newest; parity checks come along. The command that made them."""
     from gpugap.cli.records import chosen_sessions
     from gpugap.store.database import Store
     from gpugap.study.parity import SESSION

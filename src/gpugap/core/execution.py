@@ -4,17 +4,18 @@ from __future__ import annotations
 
 EXECUTIONS: dict[str, tuple[str, ...]] = {
     "torch": ("eager", "compile"),
-    "tensorflow": ("function", "eager", "xla"),
+    "tensorflow": ("function", "unfused", "eager", "xla"),
     "jax": ("jit", "op-by-op"),
     "null": ("eager",),
 }
 """The modes of each framework; the first is the one it is used in by default.
 
-``eager`` and ``op-by-op`` launch one kernel an operation. ``function`` is a graph of such kernels, some of which
-TensorFlow's graph optimizer fuses. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
+``eager`` and ``op-by-op`` launch one kernel an operation from Python. ``function`` is a graph of such kernels, some of
+which TensorFlow's graph optimizer fuses; ``unfused`` is the same graph with that optimizer's fusion off, an experiment
+that tells fusion from dispatch. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
 """
 
-UNFUSED = ("eager", "op-by-op")
+UNFUSED = ("eager", "op-by-op", "unfused")
 """Modes in which every operation is a kernel of its own."""
 
 

@@ -10,6 +10,7 @@ from gpugap.core.cell import Cell, differing
 from gpugap.core.estimate import Estimate
 from gpugap.core.verdict import Comparison
 from gpugap.explain.cells import CellSummary, environment_of
+from gpugap.explain.parity import Proof, verified
 from gpugap.stats.bootstrap import bootstrap_ratio
 from gpugap.stats.compare import MARGIN, compare_paired, compare_unpaired, control_family
 from gpugap.stats.intervals import LEVEL
@@ -36,12 +37,18 @@ class Pair:
         b: what is compared with it.
         comparison: speedup of B over A, with its verdict.
         differs: every known factor in which they differ: ``factor``, ``a``, ``b``.
+        verified: whether both have shown that they compute the same; None within one framework and mode.
     """
 
     a: CellSummary
     b: CellSummary
     comparison: Comparison
     differs: tuple[dict[str, Any], ...]
+    verified: bool | None = None
+
+    def proved(self, known: frozenset[Proof]) -> Pair:
+        """The pair with what parity checks have shown of it."""
+        return replace(self, verified=verified(self.a.cell, self.b.cell, known))
 
     def labels(self) -> tuple[str, str, str]:
         """What both cells share, and what only A and only B is; the sessions where the cells are equal."""
@@ -65,6 +72,7 @@ class Pair:
             **sides,
             **self.comparison.to_dict(),
             "cross_check": check.to_dict() if check else None,
+            "verified": self.verified,
             "differs": list(self.differs),
         }
 

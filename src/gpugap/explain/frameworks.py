@@ -1,0 +1,243 @@
+"""Frameworks side by side: what choosing one changes, what fusion changes inside each, and how one explains the other.
+
+Per network, batch and device, on step times of interleaved processes:
+
+- *framework*: two frameworks in the same class of mode, both unfused or both fused;
+- *fusion*: one framework, its unfused mode against a fused one;
+- *whole*: the published question, TensorFlow as it comes (a graph) over PyTorch as it comes (eager).
+
+The whole is a product: (TensorFlow graph over TensorFlow eager) times (TensorFlow eager over PyTorch eager). The first
+factor is what the graph brings, split again into leaving Python's dispatch (graph with the fusing optimizer off) and
+fusion proper; the second is everything else: kernels, allocator, dispatch of single operations.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import combinations, pairwise
+from typing import Any, Literal
+
+from gpugap.core.cell import Work
+from gpugap.core.execution import is_fused
+from gpugap.explain.cells import CellSummary
+from gpugap.explain.pairs import Pair, compare_cells, judged_together
+from gpugap.explain.parity import Proof
+from gpugap.stats.compare import MARGIN
+
+Kind = Literal["framework", "fusion", "whole"]
+
+_ORDER = ("torch", "tensorflow", "jax")
+_WHOLE = (("torch", "eager"), ("tensorflow", "function"))
+"""The comparison the study makes: each framework as it comes."""
+
+_STEPS = (("torch", "eager"), ("tensorflow", "eager"), ("tensorflow", "unfused"), ("tensorflow", "function"))
+"""The way from one side of the whole to the other, one change at a time."""
+
+STEP_NAMES = {
+    ("torch", "eager", "tensorflow", "eager"): "another framework, operation by operation",
+    ("tensorflow", "eager", "tensorflow", "unfused"): "a graph in place of Python's dispatch",
+    ("tensorflow", "unfused", "tensorflow", "function"): "fusion by the graph optimizer",
+    ("tensorflow", "eager", "tensorflow", "function"): "a graph with fusion in place of Python's dispatch",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one change does to the step time.
+
+    Attributes:
+        kind: of the change.
+        pair: speedup of the side after the change over the side before it.
+        break_even_steps: steps after which a mode with a longer start has paid for it; None where it never does or
+            has none.
+    """
+
+    kind: Kind
+    pair: Pair
+    break_even_steps: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """An entry of ``effects`` in ``gpugap.compare/1``."""
+        return {
+            "kind": self.kind,
+            **self.pair.to_dict(),
+            "kernels": {side: kernels(cell) for side, cell in (("a", self.pair.a), ("b", self.pair.b))},
+            "break_even_steps": self.break_even_steps,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkComparison:
+    """All effects of one work on one device, in one tuning.
+
+    Attributes:
+        work: workload, mode, batch.
+        device: where.
+        tuning: ``default`` or ``tuned-basic``.
+        cells: the cells compared, PyTorch first.
+        effects: in the order framework, fusion, whole.
+        steps: the whole taken apart, one change at a time; empty where a side is missing.
+    """
+
+    work: Work
+    device: str
+    tuning: str
+    cells: tuple[CellSummary, ...]
+    effects: tuple[Effect, ...]
+    steps: tuple[Pair, ...]
+
+    def of(self, kind: Kind) -> list[Effect]:
+        """The effects of one kind."""
+        return [effect for effect in self.effects if effect.kind == kind]
+
+    def to_dict(self) -> dict[str, Any]:
+        """An entry of ``frameworks`` in ``gpugap.compare/1``."""
+        workload, mode, batch = self.work
+        return {
+            "workload": workload,
+            "mode": mode,
+            "batch": batch,
+            "device": self.device,
+            "tuning": self.tuning,
+            "effects": [effect.to_dict() for effect in self.effects],
+            "steps": [pair.to_dict() | {"share": share} for pair, share in zip(self.steps, self.shares(), strict=True)],
+        }
+
+    def shares(self) -> list[float | None]:
+        """Share of each step in the whole, on the log scale; they sum to 1. None where the whole is no difference."""
+        logs = [math.log(pair.comparison.speedup.value or 1.0) for pair in self.steps]
+        total = sum(logs)
+        settled = any(effect.pair.comparison.verdict in ("faster", "slower") for effect in self.of("whole"))
+        return [log / total if settled and total else None for log in logs]
+
+
+def compare_frameworks(
+    summaries: Iterable[CellSummary], known: frozenset[Proof], margin: float = MARGIN
+) -> list[FrameworkComparison]:
+    """Effects of frameworks and fusion in every group of cells that differ in framework and mode alone.
+
+    Verdicts hold for all comparisons together; a pair across frameworks or modes says whether both sides have shown
+    that they compute the same.
+
+    Args:
+        summaries: of cells; those of other work than built-in networks are left out.
+        known: what has passed a parity check.
+        margin: relative margin of equivalence.
+    """
+    groups: dict[tuple[Any, ...], list[CellSummary]] = {}
+    for summary in summaries:
+        cell = summary.cell
+        if cell.framework in _ORDER and cell.data != "own" and summary.step_time.value is not None:
+            key = (cell.work, cell.device, cell.tuning or "default", cell.data, cell.precision)
+            groups.setdefault(key, []).append(summary)
+    found = [_compared(key, group, margin) for key, group in groups.items() if len(group) > 1]
+    return _judged([one for one in found if one.effects], known)
+
+
+def _compared(key: tuple[Any, ...], group: list[CellSummary], margin: float) -> FrameworkComparison:
+    cells = sorted(group, key=lambda one: (_ORDER.index(one.cell.framework), is_fused(one.cell.execution)))
+    by_side = {(one.cell.framework, one.cell.execution): one for one in cells}
+    pairs: list[tuple[Kind, CellSummary, CellSummary]] = []
+    for a, b in combinations(cells, 2):
+        same_framework = a.cell.framework == b.cell.framework
+        fused_a, fused_b = is_fused(a.cell.execution), is_fused(b.cell.execution)
+        if same_framework and fused_b and not fused_a:
+            pairs.append(("fusion", a, b))
+        elif not same_framework and fused_a == fused_b and "unfused" not in (a.cell.execution, b.cell.execution):
+            pairs.append(("framework", a, b))
+    if all(side in by_side for side in _WHOLE):
+        pairs.append(("whole", by_side[_WHOLE[0]], by_side[_WHOLE[1]]))
+    order = ("framework", "fusion", "whole")
+    effects = [
+        Effect(kind, compare_cells(a, b, margin), break_even_steps(a, b))
+        for kind, a, b in sorted(pairs, key=lambda one: order.index(one[0]))
+    ]
+    way = [by_side[side] for side in _STEPS if side in by_side]
+    whole = any(effect.kind == "whole" for effect in effects)
+    steps = [compare_cells(a, b, margin) for a, b in pairwise(way)] if whole and len(way) > 2 else []
+    return FrameworkComparison(*key[:3], tuple(cells), tuple(effects), tuple(steps))
+
+
+def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> list[FrameworkComparison]:
+    """The comparisons with verdicts that hold together, and with what has been proved."""
+    pairs = [effect.pair for one in found for effect in one.effects]
+    judged = iter(judged_together([pair.proved(known) for pair in pairs]))
+    result = []
+    for one in found:
+        effects = tuple(Effect(effect.kind, next(judged), effect.break_even_steps) for effect in one.effects)
+        steps = tuple(pair.proved(known) for pair in one.steps)
+        result.append(FrameworkComparison(one.work, one.device, one.tuning, one.cells, effects, steps))
+    return result
+
+
+def start_s(summary: CellSummary) -> float | None:
+    """Mean seconds until the first step is over, import left out: building, tracing, compiling, running it once."""
+    names = ("build_s", "first_step_s")
+    starts = [
+        sum(record.phases.get(name) or 0.0 for name in names)
+        for record in summary.records
+        if record.status == "ok" and all(record.phases.get(name) is not None for name in names)
+    ]
+    return sum(starts) / len(starts) if starts else None
+
+
+def break_even_steps(a: CellSummary, b: CellSummary) -> float | None:
+    """Steps after which B, whose start takes longer and whose steps take less, has overtaken A.
+
+    Args:
+        a: the mode before the change.
+        b: the mode after it.
+
+    Returns:
+        (start of B - start of A) / (step of A - step of B); None where one of them is not positive or not known.
+    """
+    starts, steps = (start_s(a), start_s(b)), (a.step_time.value, b.step_time.value)
+    if None in starts or None in steps:
+        return None
+    later_s, saved_s = (starts[1] or 0.0) - (starts[0] or 0.0), (steps[0] or 0.0) - (steps[1] or 0.0)
+    return later_s / saved_s if later_s > 0 and saved_s > 0 else None
+
+
+def kernels(summary: CellSummary) -> dict[str, Any] | None:
+    """Kernels a step launches, as a process that looked inside has counted them; None where none has."""
+    looks = (record.details.get("kernels") for record in summary.details if record.status == "ok")
+    return next((dict(look) for look in looks if look), None)
+
+
+def sentence(one: FrameworkComparison) -> str | None:
+    """How much of the difference between TensorFlow and PyTorch is fusion, and how much something else.
+
+    None where the whole was not measured.
+    """
+    whole = next(iter(one.of("whole")), None)
+    if whole is None:
+        return None
+    speedup, verdict = whole.pair.comparison.speedup, whole.pair.comparison.verdict
+    if verdict not in ("faster", "slower") or speedup.value is None:
+        said = "as fast as" if verdict == "equivalent" else "not shown to be faster or slower than"
+        return f"TensorFlow as it comes is {said} PyTorch as it comes."
+    how = "less" if verdict == "faster" else "more"
+    head = f"TensorFlow as it comes takes {100 * abs(1 - 1 / speedup.value):.0f} % {how} time than PyTorch as it comes"
+    parts = [
+        f"{name} {_change(pair)}" for pair, name in ((pair, step_name(pair)) for pair in one.steps) if name is not None
+    ]
+    return f"{head}: {'; '.join(parts)}." if parts else f"{head}."
+
+
+def step_name(pair: Pair) -> str | None:
+    """What changes from one side of a step to the other, in words."""
+    a, b = pair.a.cell, pair.b.cell
+    return STEP_NAMES.get((a.framework, a.execution or "", b.framework, b.execution or ""))
+
+
+def _change(pair: Pair) -> str:
+    speedup = pair.comparison.speedup
+    if speedup.value is None:
+        return "unknown"
+    percent = 100 * (1 / speedup.value - 1)
+    ends = ""
+    if speedup.low is not None and speedup.high is not None:
+        ends = f" ({100 * (1 / speedup.high - 1):+.0f} to {100 * (1 / speedup.low - 1):+.0f})"
+    return f"{percent:+.0f} %{ends}"

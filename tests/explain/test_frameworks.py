@@ -1,0 +1,132 @@
+"""What a framework changes, what fusion changes inside it, and how one explains the other."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from factories import make_cell, make_record
+from gpugap.explain.cells import summarize
+from gpugap.explain.frameworks import break_even_steps, compare_frameworks, kernels, sentence
+from gpugap.explain.parity import proofs
+
+TIMES = {
+    ("torch", "eager"): 10e-3,
+    ("torch", "compile"): 8e-3,
+    ("tensorflow", "eager"): 16e-3,
+    ("tensorflow", "unfused"): 10e-3,
+    ("tensorflow", "function"): 8.5e-3,
+    ("jax", "op-by-op"): 40e-3,
+    ("jax", "jit"): 9e-3,
+}
+
+
+def cell_of(framework: str, execution: str, **factors):
+    known = {"workload": "conv6@32", "mode": "inference", "batch": 1}
+    return make_cell(framework=framework, execution=execution, **(known | factors))
+
+
+def records(times=TIMES, processes: int = 6, **factors):
+    """Interleaved processes, each with 1 % of noise of its own and a block effect shared by all sides."""
+    random = np.random.default_rng(0)
+    shared = 1 + 0.05 * random.standard_normal(processes)
+    found = []
+    for (framework, execution), step_s in times.items():
+        cell = cell_of(framework, execution, **factors)
+        for process in range(processes):
+            mean_s = step_s * shared[process] * (1 + 0.01 * random.standard_normal())
+            fused = execution in ("compile", "jit")
+            phases = {"import_s": 1.0, "build_s": 0.1, "first_step_s": 5.0 if fused else 0.02}
+            found.append(make_record(process, cell=cell, times=(mean_s,) * 4, phases=phases))
+        count = {"kernels": 20 if execution in ("compile", "jit", "function") else 50, "fused": 5, "source": "counted"}
+        found.append(make_record("look", cell=cell, times=(), purpose="details", details={"kernels": count}))
+    return found
+
+
+def compared(found, known=frozenset()):
+    return compare_frameworks(summarize(found), known)
+
+
+def sides(effect) -> tuple[str, str]:
+    return tuple(f"{side.cell.framework} {side.cell.execution}" for side in (effect.pair.a, effect.pair.b))
+
+
+def test_frameworks_meet_in_the_same_class_of_mode_and_fusion_within_one():
+    (one,) = compared(records())
+    assert one.work == ("conv6@32", "inference", 1)
+    assert {sides(effect) for effect in one.of("framework")} == {
+        ("torch eager", "tensorflow eager"),
+        ("torch eager", "jax op-by-op"),
+        ("tensorflow eager", "jax op-by-op"),
+        ("torch compile", "tensorflow function"),
+        ("torch compile", "jax jit"),
+        ("tensorflow function", "jax jit"),
+    }
+    assert {sides(effect) for effect in one.of("fusion")} == {
+        ("torch eager", "torch compile"),
+        ("tensorflow eager", "tensorflow function"),
+        ("tensorflow unfused", "tensorflow function"),
+        ("jax op-by-op", "jax jit"),
+    }
+    assert [sides(effect) for effect in one.of("whole")] == [("torch eager", "tensorflow function")]
+
+
+def test_effects_are_near_the_truth_and_paired():
+    (one,) = compared(records())
+    for effect in one.effects:
+        a, b = (TIMES[side.cell.framework, side.cell.execution] for side in (effect.pair.a, effect.pair.b))
+        assert effect.pair.comparison.speedup.value == pytest.approx(a / b, rel=0.02)  # 1 % / sqrt(6) a side
+        assert effect.pair.comparison.paired
+
+
+def test_the_whole_is_the_product_of_its_steps():
+    (one,) = compared(records())
+    product = np.prod([pair.comparison.speedup.value for pair in one.steps])
+    assert product == pytest.approx(one.of("whole")[0].pair.comparison.speedup.value)
+    assert sum(one.shares()) == pytest.approx(1.0)
+    text = sentence(one)
+    assert text.startswith("TensorFlow as it comes takes 15 % less time than PyTorch as it comes: another framework")
+    assert "fusion by the graph optimizer -15 %" in text or "fusion by the graph optimizer -14 %" in text
+
+
+def test_no_difference_is_said_and_has_no_shares():
+    (one,) = compared(records({**TIMES, ("tensorflow", "function"): 10e-3}))
+    assert set(one.shares()) == {None}
+    assert sentence(one) == "TensorFlow as it comes is as fast as PyTorch as it comes." or "not shown" in sentence(one)
+
+
+def test_without_tensorflow_there_is_no_whole():
+    (one,) = compared(records({side: time for side, time in TIMES.items() if side[0] != "tensorflow"}))
+    assert (one.of("whole"), one.steps, sentence(one)) == ([], (), None)
+
+
+def test_a_comparison_is_verified_only_where_both_sides_passed():
+    found = records()
+    proved = [
+        make_record(cell=cell_of(*side, mode="train"), times=(), purpose="parity", parity={"passed": True})
+        for side in TIMES
+        if side != ("jax", "jit")
+    ]
+    (one,) = compared(found, proofs(proved))
+    for effect in one.effects:
+        assert effect.pair.verified == ("jax jit" not in sides(effect))
+        assert effect.to_dict()["verified"] == effect.pair.verified
+
+
+def test_other_factors_are_never_mixed():
+    tuned = records(tuning="tuned-basic", precision="bf16")
+    assert len(compared([*records(), *tuned])) == 2
+    assert compared(records({("torch", "eager"): 1.0})) == []
+    assert compared([replace(r, cell=replace(r.cell, data="own")) for r in records()]) == []
+
+
+def test_a_longer_start_pays_after_some_steps():
+    found = {(s.cell.framework, s.cell.execution): s for s in summarize(records())}
+    eager, compiled = found["torch", "eager"], found["torch", "compile"]
+    saved = eager.step_time.value - compiled.step_time.value
+    assert break_even_steps(eager, compiled) == pytest.approx(4.98 / saved)
+    assert break_even_steps(compiled, eager) is None
+    assert kernels(eager)["kernels"] == 50
+    assert kernels(replace(eager, details=())) is None
