@@ -1,6 +1,7 @@
 # gpugap: `make study` measures this machine, `make test` runs the suite. Everything lives in .venv.
 PYTHON ?= python3
 VENV := .venv
+comma := ,
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 # The index of torch's CPU build on Linux, from the selector on pytorch.org; PyPI's build brings CUDA with it.
@@ -8,6 +9,10 @@ ifdef TORCH_INDEX
 PIP += --extra-index-url $(TORCH_INDEX)
 endif
 SOURCES := pyproject.toml constraints.txt
+# `make study FRAMEWORKS=all` compares PyTorch with TensorFlow and JAX; TensorFlow's CPU build where no NVIDIA driver is.
+FRAMEWORKS ?= torch
+TENSORFLOW := $(if $(shell command -v nvidia-smi 2>/dev/null),tensorflow,tensorflow-cpu)
+STUDY := $(if $(filter all,$(FRAMEWORKS)),torch$(comma)$(TENSORFLOW)$(comma)jax,torch)
 
 .PHONY: help study test check bench stats docs clean
 
@@ -24,16 +29,16 @@ $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "gpugap needs Python 3.11 or newer; try: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/study.done: $(SOURCES) | $(BIN)/python
-	$(PIP) --editable '.[torch,report,nvidia]'
+$(VENV)/study-$(FRAMEWORKS).done: $(SOURCES) | $(BIN)/python
+	$(PIP) --editable '.[$(STUDY),report,nvidia]'
 	@touch $@
 
 $(VENV)/test.done: $(SOURCES) | $(BIN)/python
-	$(PIP) --editable '.[torch,check]'
+	$(PIP) --editable '.[torch,$(TENSORFLOW),jax,check]'
 	@touch $@
 
-study: $(VENV)/study.done
-	$(BIN)/gpugap study --preset quick
+study: $(VENV)/study-$(FRAMEWORKS).done
+	$(BIN)/gpugap study --preset quick --frameworks $(FRAMEWORKS)
 
 test: $(VENV)/test.done
 	$(BIN)/python -m pytest
