@@ -51,6 +51,7 @@ check: $(VENV)/test.done
 
 bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/overhead.py
+	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/identical.py
 
 stats: $(VENV)/test.done

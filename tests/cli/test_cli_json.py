@@ -79,7 +79,7 @@ def test_measure_records_compare_report(gpugap):
 
 
 def test_study(gpugap):
-    document = gpugap.json("study", "--framework", "null", "--device", "cpu")
+    document = gpugap.json("study", "--frameworks", "null", "--device", "cpu")
     check("study", document)
     assert len(document["result"]["cells"]) == 4
     assert (gpugap.folder / "gpugap-report.html").is_file()

@@ -154,7 +154,7 @@ def test_the_speedup_table_states_kind_n_and_source_of_every_number(tree):
     assert published["Speedup of B"] == "51–116×" and "arXiv:2603.20920" in published["Source"]
     assert published["n"] == "not stated" and published["95 % interval"] == "a range, no level"
     gpu = next(row for row in found if row["B"].startswith("Example GPU"))
-    assert gpu["n"] == "3" and gpu["Paired"] == "yes"
+    assert gpu["n"] == "3 pairs" and gpu["A (base)"] == "CPU as it comes fp32 · torch · Machine 1"
     assert gpu["Verdict on B, reason"] == "faster interval excludes 1"
 
 
@@ -194,14 +194,15 @@ def test_unmeasured_energy_is_told_with_its_reason_and_never_zero():
     assert (
         environment(cpu_pair())["Energy"]["This machine"] == "not measured: no energy counter for cpu on this machine"
     )
-    resources = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[3])
-    assert {row["Energy a step"] for row in resources} == {"not measured"}
+    times = section(page([*cpu_pair(), look(cell())]), "times")
+    assert not any("Energy a step" in row for row in rows(times.all("table")[2])), "a column of nothing"
+    assert "no energy counter for cpu on this machine (energy a step)" in times.text
 
 
 def test_measured_energy_has_an_interval():
     measured = look(cell(), energy={"energy_j": 50.0, "steps": 5, "sensor": "rapl"})
-    resources = rows(section(page([*processes(cell(), 0.9), measured]), "times").all("table")[3])
-    assert [row["Energy a step"] for row in resources] == ["10.0 J 9.50–10.5 J"]
+    resources = rows(section(page([*cpu_pair(), measured]), "times").all("table")[2])
+    assert [row["Energy a step"] for row in resources] == ["10.0 J 9.50–10.5 J", "not measured"]
 
 
 def test_records_by_hand_make_a_page_of_unknowns():
@@ -211,7 +212,10 @@ def test_records_by_hand_make_a_page_of_unknowns():
     assert environment(records)["CPU"]["This machine"] == "unknown"
     assert environment(records)["Energy"]["This machine"] == "not measured: the records hold no reading"
     fair = rows(section(found, "fairness").all("table")[0])[0]
-    assert fair["Threads"].startswith("unknown") and fair["Data loading and copies"] == "unknown"
+    assert fair["Threads"].startswith("unknown")
+    assert "Unknown of every comparison: memory format, execution, data loading and copies." in (
+        section(found, "fairness").text
+    )
     method = section(found, "method").text
     assert "How 6 records were timed is unknown" in method and "The records do not say in which order" in method
     assert "dates unknown" in found.all("header")[0].text
@@ -335,13 +339,13 @@ def test_energy_of_a_machine_with_and_without_readings_is_told_both_ways():
 def test_a_look_inside_is_shown_and_is_no_replicate():
     found = page([*cpu_pair(), look(cell())])
     inside, startup = (rows(section(found, "times").all("table")[place])[0] for place in (1, 2))
-    phases = ["Loading", "Host-device copy", "Forward", "Backward", "Optimizer"]
+    phases = ["Loading", "Forward", "Backward", "Optimizer"]
     assert list(inside) == ["Cell", *phases, "Step device only", "Step with input pipeline", "n"]
-    assert list(startup) == ["Cell", "Import", "Build", "First step", "n"]
+    assert list(startup) == ["Cell", "Import", "Build", "First step", "Process memory", "n"]
     assert inside["Forward"] == "300 ms" and startup["Build"] == "250 ms 250–250 ms"
-    assert inside["Step with input pipeline"] == "1.10 s" and inside["Host-device copy"] == "not measured"
+    assert inside["Step with input pipeline"] == "1.10 s"
     assert inside["Step device only"] == "901 ms 893–909 ms"
-    assert (inside["n"], startup["n"]) == ("3 + 1", "3")
+    assert (inside["n"], startup["n"]) == ("3 + 1", "3 + 1")
     assert "the CPU computes in the memory the batch lies in (host-device copy)" in section(found, "times").text
     times = rows(section(found, "times").all("table")[0])
     assert [row["n"] for row in times] == ["3", "3"]
@@ -352,6 +356,23 @@ def test_a_look_inside_is_shown_and_is_no_replicate():
 
 
 def test_memory_is_in_binary_units_and_unmeasured_memory_is_never_zero():
-    found = rows(section(page([*cpu_pair(), look(cell())]), "times").all("table")[3])
-    assert [row["Process memory"] for row in found] == ["1.50 GiB", "not measured"]
-    assert [row["Reserved on device"] for row in found] == ["not measured", "not measured"]
+    times = section(page([*cpu_pair(), look(cell())]), "times")
+    assert [row["Process memory"] for row in rows(times.all("table")[2])] == ["1.50 GiB", "not measured"]
+    assert "torch keeps no such peak on cpu (allocated on device, reserved on device)" in times.text
+
+
+def test_what_a_step_does_not_do_is_none_and_not_unmeasured():
+    forward = replace(look(cell(mode="inference")), details={"phases_s": {"forward": [0.2]}})
+    inference = [*processes(cell(mode="inference"), 0.3), forward]
+    both = page([*cpu_pair(), look(cell()), *inference])
+    found = rows(section(both, "times").all("table")[1])
+    told = [(row["Forward"], row["Backward"]) for row in found]
+    assert told == [("300 ms", "500 ms"), ("not measured", "not measured"), ("200 ms", "none")]
+
+
+def test_what_no_comparison_differs_in_is_told_once():
+    fair = section(page(cpu_pair()), "fairness")
+    (row,) = rows(fair.all("table")[0])
+    assert list(row) == ["B over A", "Threads", "Precision", "Memory format"]
+    assert "The same on both sides of every comparison: batch: 128; execution: eager; data loading" in fair.text
+    assert "Nothing else that the records know of differs." in fair.text

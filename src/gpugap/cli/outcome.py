@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gpugap.cli.output import Output
@@ -10,24 +12,37 @@ from gpugap.core.errors import Interrupted, error_of
 from gpugap.core.units import duration
 
 if TYPE_CHECKING:
+    from gpugap.core.cell import Cell
     from gpugap.explain.cells import CellSummary
     from gpugap.explain.pairs import Pair
     from gpugap.study.prepare import Prepared
     from gpugap.study.session import Outcome, Wish
 
-CELL_HEADER = ("cell", "step time", "95 % interval", "samples/s", "processes", "status", "kind")
-CELL_NUMBERS = "step time,95 % interval,samples/s,processes"
-PAIR_HEADER = ("work", "A (base)", "B", "speedup", "95 % interval", "verdict", "reason", "n", "kind")
-PAIR_NUMBERS = "speedup,95 % interval"
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A session, and what its records come to.
+
+    Attributes:
+        outcome: of the session.
+        summaries: of its cells.
+        pairs: their comparisons.
+    """
+
+    outcome: Outcome
+    summaries: Sequence[CellSummary]
+    pairs: Sequence[Pair]
 
 
-def run(prepared: Prepared, wish: Wish, database: str | None, output: Output) -> Outcome:
+def run(prepared: Prepared, wish: Wish, database: str | None, output: Output) -> Found:
     """Runs a plan with its progress on standard error.
 
     Raises:
         Interrupted: Ctrl-C; says how to go on.
         GpugapError: no cell gave a number; the first failure.
     """
+    from gpugap.explain.cells import summarize
+    from gpugap.explain.pairs import baseline_pairs
     from gpugap.store.database import Store
     from gpugap.study.session import run_session
 
@@ -41,14 +56,13 @@ def run(prepared: Prepared, wish: Wish, database: str | None, output: Output) ->
     if failures and not any(record.status == "ok" for record in outcome.records):
         error = failures[0].error or {}
         raise error_of(error["code"], f"{failures[0].cell.label}: {error['message']}", error.get("remedy", ""))
-    _warn(outcome, output)
-    return outcome
+    summaries = summarize(outcome.records)
+    _warn(outcome, summaries, output)
+    return Found(outcome, summaries, baseline_pairs(summaries))
 
 
-def _warn(outcome: Outcome, output: Output) -> None:
-    from gpugap.explain.cells import summarize
-
-    for summary in summarize(outcome.records):
+def _warn(outcome: Outcome, summaries: Sequence[CellSummary], output: Output) -> None:
+    for summary in summaries:
         for failure in summary.failures[:1]:
             error = failure.error or {}
             output.warn(f"{summary.cell.label}: {error.get('message', failure.status)} - {error.get('remedy', '')}")
@@ -64,82 +78,66 @@ def _warn(outcome: Outcome, output: Output) -> None:
         output.warn(f"the budget is spent; the same command {further}: {outcome.session.command}")
 
 
-def result_of(outcome: Outcome) -> dict[str, Any]:
+def result_of(found: Found) -> dict[str, Any]:
     """The ``result`` of ``gpugap.measure/1`` and ``gpugap.study/1``."""
-    from gpugap.explain.cells import summarize
-    from gpugap.explain.pairs import baseline_pairs
-
-    summaries = summarize(outcome.records)
+    outcome = found.outcome
     return {
         "session": outcome.session.session,
         "started_at": outcome.session.started_at,
         "command": outcome.session.command,
         "complete": outcome.complete,
         "measured_processes": outcome.measured,
-        "cells": [summary.to_dict() for summary in summaries],
-        "pairs": [pair.to_dict() for pair in baseline_pairs(summaries)],
+        "cells": [summary.to_dict() for summary in found.summaries],
+        "pairs": [pair.to_dict() for pair in found.pairs],
     }
 
 
-def show(outcome: Outcome, output: Output) -> None:
-    """The tables of cells and comparisons; nothing where a JSON document follows."""
-    from gpugap.explain.cells import summarize
-    from gpugap.explain.pairs import baseline_pairs
-
+def show(found: Found, output: Output) -> None:
+    """The tables of cells, comparisons and trainings; nothing where a JSON document follows."""
     if output.as_json:
         return
-    summaries = summarize(outcome.records)
-    show_cells(summaries, output)
-    pairs = baseline_pairs(summaries)
-    if pairs:
-        show_pairs(pairs, output)
-    _show_training(summaries, output)
+    show_cells(found.summaries, output)
+    if found.pairs:
+        show_pairs(found.pairs, output)
+    _show_trainings(found.summaries, output)
 
 
-def _show_training(summaries: list[CellSummary], output: Output) -> None:
-    """Times to the target accuracy, where cells trained to one."""
-    from gpugap.explain.inside import time_to_accuracy
-    from gpugap.study.api import estimate_text, interval_text
-
-    rows = []
-    for summary in (one for one in summaries if one.training):
-        time = time_to_accuracy(summary)
-        target = summary.training[0].accuracy.get("target", "unknown")
-        rows.append(
-            (summary.cell.label, str(target), estimate_text(time), interval_text(time), time.method, "MEASURED")
-        )
-    if rows:
-        header = ("cell", "accuracy", "time to it", "95 % interval", "method", "kind")
-        output.table(header, rows, title="Time to accuracy", numbers="accuracy,time to it,95 % interval")
-
-
-def show_cells(summaries: list[CellSummary], output: Output) -> None:
+def show_cells(summaries: Sequence[CellSummary], output: Output) -> None:
     """The table of cells."""
-    from gpugap.study.api import cell_row
+    from gpugap.cli.tables import Table
+    from gpugap.study.rows import CELL_HEADER, CELL_NUMBERS, HEADS, cell_rows
 
-    rows = [cell_row(summary) for summary in sorted(summaries, key=_order)]
-    output.table(CELL_HEADER, rows, title="Mean steady step time", numbers=CELL_NUMBERS)
+    table = Table(CELL_HEADER, cell_rows(summaries), CELL_NUMBERS, len(HEADS), spare=frozenset({"samples/s"}))
+    output.show(table, f"Mean steady step time ({_common([one.cell for one in summaries])}n: processes)")
     if any(summary.status == "not converged" for summary in summaries):
         output.note("not converged: the interval is wider than ±5 %; more --processes narrow it")
 
 
-def _order(summary: CellSummary) -> tuple[str, str, str, str]:
-    cell = summary.cell
-    return (cell.workload, cell.mode, cell.device, cell.tuning or "")
+def show_pairs(pairs: Sequence[Pair], output: Output) -> None:
+    """The table of comparisons."""
+    from gpugap.cli.tables import Table
+    from gpugap.study.rows import HEADS, PAIR_HEADER, PAIR_NUMBERS, PAIR_STACKS, pair_rows
+
+    table = Table(PAIR_HEADER, pair_rows(pairs), PAIR_NUMBERS, len(HEADS), stacks=PAIR_STACKS)
+    common = _common([side.cell for pair in pairs for side in (pair.a, pair.b)])
+    output.show(table, f"Speedup of B over A ({common}time of A / time of B)")
 
 
-def show_pairs(pairs: list[Pair], output: Output) -> None:
-    """The table of comparisons, and what differed in each."""
-    from gpugap.core.units import significant
+def _show_trainings(summaries: Sequence[CellSummary], output: Output) -> None:
+    """Times to the target accuracy, where cells trained to one."""
+    from gpugap.cli.tables import Table
+    from gpugap.study.rows import HEADS, TRAINING_HEADER, TRAINING_NUMBERS, training_rows
 
-    rows = []
-    for pair in sorted(pairs, key=lambda pair: _order(pair.b)):
-        speedup = pair.comparison.speedup
-        ends = (speedup.low, speedup.high)
-        interval = "unknown" if None in ends else " - ".join(significant(end) for end in ends if end is not None)
-        value = "unknown" if speedup.value is None else f"{significant(speedup.value)}×"
-        how = "pairs" if pair.comparison.paired else "processes"
-        counts = f"{min(pair.comparison.n_processes)} {how}"
-        verdict = pair.comparison.verdict
-        rows.append((*pair.labels(), value, interval, verdict, pair.comparison.reason, counts, "MEASURED"))
-    output.table(PAIR_HEADER, rows, title="Speedup of B over A: time of A / time of B", numbers=PAIR_NUMBERS)
+    rows = training_rows(summaries)
+    if rows:
+        table = Table(TRAINING_HEADER, rows, TRAINING_NUMBERS, len(HEADS))
+        common = _common([one.cell for one in summaries if one.training])
+        output.show(table, f"Time to accuracy ({common}n: training runs; censored: given up before they got there)")
+
+
+def _common(cells: Sequence[Cell]) -> str:
+    """What the rows of a table leave out because all cells share it: ``torch, cpu; ``."""
+    from gpugap.study.rows import shared
+
+    words = ", ".join(shared(cells))
+    return f"{words}; " if words else ""

@@ -16,6 +16,8 @@ from gpugap.core.version import __version__
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gpugap.cli.tables import Table
+
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON document on standard output.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no notes on standard error.")]
 DatabaseOption = Annotated[
@@ -83,17 +85,24 @@ class Output:
             title: above the table.
             numbers: names of columns to align right, separated by commas.
         """
-        from rich import box
-        from rich.table import Table
-        from rich.text import Text
+        from gpugap.cli.tables import Table
 
-        right = set(numbers.split(","))
-        table = Table(title=title or None, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-        for name in header:
-            table.add_column(name, justify="right" if name in right else "left", overflow="fold")
-        for row in rows:
-            table.add_row(*(Text(cell, style=_STYLES.get(cell, "")) for cell in row))
-        self.console.print(table)
+        self.show(Table(header, list(rows), frozenset(numbers.split(","))), title)
+
+    def show(self, table: Table, title: str = "") -> None:
+        """A table on standard output, laid out for the terminal's width.
+
+        Args:
+            table: what is shown.
+            title: above it.
+        """
+        from gpugap.cli.tables import drawn
+
+        console = self.console
+        if title:
+            console.print(title, style="italic", markup=False, highlight=False)
+        for text in (*drawn(table, console.width, _STYLES), ""):
+            console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """A line on standard output."""

@@ -200,7 +200,9 @@ def _flags(contents: Contents) -> Iterator[Html]:
     wide = [c for c in real if c.step_time.low is not None and not c.converged]
     if wide:
         rule = f"the interval is wider than ±{100 * CONVERGED:g} % of the step time for "
-        yield joined([tag("b", "Not converged"), f": {rule}", f"{_listed(wide, contents)}."])
+        every = len(wide) == len(real) > _FEW
+        whom = f"every one of {len(real)} cells" if every else _listed(wide, contents)
+        yield joined([tag("b", "Not converged"), f": {rule}{whom}."])
     restless = [c for c in real if c.never_steady]
     if restless:
         rule = "step times of at least one process still shifted in its last half for "

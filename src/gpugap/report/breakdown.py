@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from itertools import groupby
 
 from gpugap.core.estimate import Estimate
 from gpugap.explain.cells import CellSummary
@@ -14,6 +13,7 @@ from gpugap.report.contents import Contents
 from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
+from gpugap.report.sheets import sheets
 
 STACK = ("loading", "host-device copy", "forward", "backward", "optimizer")
 """The phases of a step with its input pipeline, in the order they happen."""
@@ -24,17 +24,22 @@ _OPACITY = {"loading": 0.35, "host-device copy": 0.7, "forward": 1.0, "backward"
 _HEADING, _ROW, _BAR, _LEGEND, _FOOT = 34, 46, 20, 30, 34
 _READABLE = 0.09
 """A segment of at least this share carries its percentage."""
+_Bar = tuple[CellSummary, Mapping[str, float]]
 
 
-def breakdown_chart(contents: Contents) -> Html | None:
-    """Shares of loading, copy, forward, backward and optimizer of each cell; None where no process looked inside."""
+def breakdown_chart(contents: Contents) -> list[Html]:
+    """Shares of loading, copy, forward, backward and optimizer of each cell; nothing where no process looked inside."""
     bars = [(cell, found) for cell in contents.cells if (found := shares(cell))]
-    if not bars:
-        return None
+    present = [phase for phase in STACK if any(phase in found for _, found in bars)]
+    cut = sheets(bars, lambda bar: names.heading(bar[0].cell), _HEADING, _ROW)
+    return [_sheet(groups, present, contents, f"phases{place}") for place, groups in enumerate(cut)]
+
+
+def _sheet(groups: Sequence[tuple[str, Sequence[_Bar]]], present: Sequence[str], contents: Contents, name: str) -> Html:
     placed: list[tuple[float, CellSummary, Mapping[str, float]]] = []
     headings: list[Row] = []
     top = float(_LEGEND)
-    for heading, members in groupby(bars, key=lambda bar: names.heading(bar[0].cell)):
+    for heading, members in groups:
         headings.append({"y": top + 18, "text": heading})
         top += _HEADING
         for summary, found in members:
@@ -43,13 +48,13 @@ def breakdown_chart(contents: Contents) -> Html | None:
     marks = [
         *_axis(top),
         _whole([y for y, _, _ in placed]),
-        *_legend([phase for phase in STACK if any(phase in found for _, found in bars)]),
+        *_legend(present),
         Marks("text", headings, HEAD, at=6, limit=LEFT + WIDTH),
         *_bars([(y, found) for y, _, found in placed]),
         *_labels([(y, summary) for y, summary, _ in placed], contents),
     ]
-    told = "; ".join(f"{names.work(c.cell)}, {names.side(c, contents)}: {_told(found)}" for c, found in bars)
-    return draw_free([*map(_placed, marks)], round(top + _FOOT), "phases", f"Where a step's time goes. {told}")
+    told = "; ".join(f"{names.work(c.cell)}, {names.side(c, contents)}: {_told(found)}" for _, c, found in placed)
+    return draw_free([*map(_placed, marks)], round(top + _FOOT), name, f"Where a step's time goes. {told}")
 
 
 def shares(summary: CellSummary) -> dict[str, float]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures, names
@@ -13,6 +12,7 @@ from gpugap.report.contents import Contents, work_of
 from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
+from gpugap.report.sheets import sheets
 
 _HEADING, _ROW = 36, 46
 _OPEN = ("inconclusive", "pipeline check")
@@ -40,25 +40,25 @@ class Line:
     settled: bool = True
 
 
-def speedup_chart(contents: Contents) -> Html | None:
-    """Measured and published speedups by network and mode; None when there are none."""
+def speedup_chart(contents: Contents) -> list[Html]:
+    """Measured and published speedups by network and mode; nothing when there are none."""
     lines = list(_speedup_lines(contents))
     if not lines:
-        return None
+        return []
     values = [1.0, *(end for line in lines for end in _extent(line.estimate))]
     title = "speedup: mean step time of the base over that of the other side (logarithmic axis)"
     axis = axis_around(title, values, lambda value: f"{figures.tick(value)}×")
-    return _rows_chart(lines, axis, "speedups", f"Speedups. {_about(lines)}")
+    return _rows_chart(lines, axis, "speedups", "Speedups")
 
 
-def time_chart(contents: Contents) -> Html | None:
-    """The mean steady step time of each cell; None when no cell has one."""
+def time_chart(contents: Contents) -> list[Html]:
+    """The mean steady step time of each cell; nothing when no cell has one."""
     lines = list(_time_lines(contents))
     if not lines:
-        return None
+        return []
     values = [end for line in lines for end in _extent(line.estimate)]
     axis = axis_around("mean steady step time (logarithmic axis)", values, figures.time_tick)
-    return _rows_chart(lines, axis, "times", f"Step times. {_about(lines)}")
+    return _rows_chart(lines, axis, "times", "Step times")
 
 
 def _about(lines: Sequence[Line]) -> str:
@@ -71,15 +71,18 @@ def _speedup_lines(contents: Contents) -> Iterator[Line]:
     pairs = [pair for pair in contents.pairs if pair.comparison.speedup.value is not None]
     for work in dict.fromkeys(work_of(summary.cell) for summary in contents.cells):
         check, network, mode = work
-        group = f"{names.network(network)}, {names.doing(mode)}" + (f" ({names.CHECK})" if check else "")
-        for pair in pairs:
-            if work_of(pair.b.cell) == work:
-                verdict = "pipeline check" if check else pair.comparison.verdict
-                label, details = names.versus(pair, contents), names.pair_details(pair, contents)
-                yield Line(group, label, details, pair.comparison.speedup, verdict, verdict not in _OPEN)
+        mine = [pair for pair in pairs if work_of(pair.b.cell) == work]
+        group = names.speedups_heading(mine, (network, mode), check=check)
+        for pair in mine:
+            verdict = "pipeline check" if check else pair.comparison.verdict
+            details = names.without(names.pair_details(pair, contents), names.shared_scale(mine))
+            under = " · ".join(filter(None, [f"over {names.side(pair.a, contents)}", details]))
+            label = names.side(pair.b, contents)
+            yield Line(group, label, under, pair.comparison.speedup, verdict, verdict not in _OPEN)
         for row in contents.published:
             if (row.workload, row.mode) == (network, mode) and not check:
-                yield Line(group, f"{row.device} over {row.baseline}", row.date, row.speedup, row.source)
+                under = f"over {row.baseline} · batch not stated · {row.date}"
+                yield Line(group, row.device, under, row.speedup, row.source)
 
 
 def _time_lines(contents: Contents) -> Iterator[Line]:
@@ -95,12 +98,20 @@ def _extent(estimate: Estimate) -> list[float]:
     return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
 
 
-def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, about: str) -> Html:
-    """One row a line under the headings of their groups; a stem from 1 where numbers are ratios."""
+def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str) -> list[Html]:
+    """One row a line under the headings of their groups, on one axis; a stem from 1 where numbers are ratios."""
+    drawn = []
+    for place, groups in enumerate(sheets(lines, lambda line: line.group, _HEADING, _ROW)):
+        about = f"{title}. {_about([line for _, members in groups for line in members])}"
+        drawn.append(_sheet(groups, axis, f"{name}{place}", about))
+    return drawn
+
+
+def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, about: str) -> Html:
     placed: list[tuple[float, Line]] = []
     headings: list[Row] = []
     top = 0.0
-    for group, members in groupby(lines, key=lambda line: line.group):
+    for group, members in groups:
         headings.append({"y": top + 20, "text": group})
         top += _HEADING
         for line in members:

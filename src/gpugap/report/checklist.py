@@ -174,8 +174,8 @@ def _plots(cells: Sequence[CellSummary]) -> Judged:
         return "met", "Every steady step is a dot. No points are joined."
     whole = sum(len(lanes) <= MOST_LINES and sum(lanes) <= min(steps, most) for lanes in counts)
     text = (
-        "Every steady step is a dot, of very many a part. Only steps of one process are joined, in the order they ran, "
-        "to show the trend of its warm-up; nothing is read off between them."
+        "Every steady step is a dot, of very many a part. Only steps of one process, and looks at one training, are "
+        "joined, in the order they ran, to show the trend; nothing is read off between them."
     )
     if whole == len(counts):
         return "met", text

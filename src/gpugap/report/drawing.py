@@ -9,12 +9,12 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
 from gpugap.core.errors import MissingExtra
-from gpugap.report.marks import Marks, Style, merged, written
+from gpugap.report.marks import Marks, Row, Style, merged
 from gpugap.report.markup import Html, esc
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 530, 290, 165, 6, 46
@@ -23,6 +23,7 @@ WIDTH, LEFT, RIGHT, TOP, BOTTOM = 530, 290, 165, 6, 46
 _LADDERS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
 _ROOM = 52
 """Pixels a tick's label needs."""
+_EMPTY_TEXT = re.compile(r"(<text\b[^>]*?)(?:/>|></text>)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +44,15 @@ class Axis:
 
     def pixel(self, value: float) -> float:
         """Where a value lies, in pixels from the plot's left edge."""
-        low, high = math.log10(self.low), math.log10(self.high)
-        return WIDTH * (math.log10(value) - low) / (high - low)
+        return WIDTH * (math.log10(value) - math.log10(self.low)) / self._decades
+
+    def moved(self, value: float, pixels: float) -> float:
+        """The value so many pixels to the right of another one."""
+        return float(value * 10 ** (self._decades * pixels / WIDTH))
+
+    @property
+    def _decades(self) -> float:
+        return math.log10(self.high) - math.log10(self.low)
 
 
 def axis_around(title: str, values: Sequence[float], label: Callable[[float], str]) -> Axis:
@@ -94,7 +102,7 @@ def draw(marks: Sequence[Marks], axis: Axis, height: int, name: str, about: str)
     """The plot as an SVG element that scales with the page.
 
     Args:
-        marks: drawn in order.
+        marks: drawn in order; those of equal looks together.
         axis: the horizontal axis; its grid, ticks and title are drawn here.
         height: of the plot's own area, in pixels.
         name: unique on the page.
@@ -103,10 +111,9 @@ def draw(marks: Sequence[Marks], axis: Axis, height: int, name: str, about: str)
     Raises:
         MissingExtra: Altair or vl-convert is not installed.
     """
-    size = {"width": WIDTH, "height": height}
     padding = {"left": LEFT, "right": RIGHT, "top": TOP, "bottom": BOTTOM}
-    scale = {"type": "log", "domain": [axis.low, axis.high], "nice": False}
-    return _rendered([*_grid(axis, height), *marks], scale, {**size, "padding": padding}, (name, about))
+    placed = [_on_axis(part, axis) for part in (*_grid(axis, height), *marks)]
+    return _rendered(merged(placed), {"width": WIDTH, "height": height, "padding": padding}, name, about)
 
 
 def draw_free(marks: Sequence[Marks], height: int, name: str, about: str) -> Html:
@@ -121,27 +128,48 @@ def draw_free(marks: Sequence[Marks], height: int, name: str, about: str) -> Htm
     Raises:
         MissingExtra: Altair or vl-convert is not installed.
     """
-    size = {"width": LEFT + WIDTH + RIGHT, "height": height, "padding": 0}
-    return _rendered(merged(marks), None, size, (name, about))
+    return _rendered(merged(marks), {"width": LEFT + WIDTH + RIGHT, "height": height, "padding": 0}, name, about)
 
 
-def _rendered(
-    marks: Sequence[Marks], scale: dict[str, Any] | None, size: dict[str, Any], label: tuple[str, str]
-) -> Html:
-    """Rows stand beside the layers, by name, as Altair checks every layer, which takes long with rows in it."""
+def _on_axis(marks: Marks, axis: Axis) -> Marks:
+    """The marks with pixels for values."""
+    rows = [{**row, **{end: axis.pixel(row[end]) for end in ("x", "x2") if end in row}} for row in marks.rows]
+    return replace(marks, rows=rows)
+
+
+def _rendered(marks: Sequence[Marks], size: dict[str, Any], name: str, about: str) -> Html:
+    """The plot; three things are done because they save most of the time it takes to draw a page.
+
+    Altair checks no layer, as tests draw every kind of them; rows stand beside the layers, by name; and texts are put
+    in at the end, as vl-convert looks up a font for every letter in order to measure what nothing here depends on.
+    """
     try:
         import altair as alt
         import vl_convert
+        from altair.utils.schemapi import debug_mode
     except ImportError as error:
         raise MissingExtra("Altair, which draws the charts,", "report") from error
-    drawn = {f"rows{place}": part for place, part in enumerate(marks) if part.rows}
-    layers = [_layer(alt, name, part, scale) for name, part in drawn.items()]
-    view = alt.ViewConfig(stroke=None)
-    config = alt.Config(font="sans-serif", aria=False, autosize=alt.AutoSizeParams(type="none"), view=view)
-    chart = alt.LayerChart(layer=layers, config=config, background="transparent", **size)
-    specification = chart.to_dict(validate=False)
-    specification["datasets"] = {name: written(part) for name, part in drawn.items()}
-    return Html(_embedded(vl_convert.vegalite_to_svg(specification), *label))
+    drawn = {f"rows{place}": part for place, part in enumerate(marks)}
+    with debug_mode(False):
+        layers = [_layer(alt, name, part) for name, part in drawn.items()]
+        view = alt.ViewConfig(stroke=None)
+        config = alt.Config(font="sans-serif", aria=False, autosize=alt.AutoSizeParams(type="none"), view=view)
+        chart = alt.TopLevelLayerSpec(layer=layers, config=config, background="transparent", **size)
+        specification = chart.to_dict(validate=False)
+    specification["datasets"] = {name: [_unwritten(row) for row in part.rows] for name, part in drawn.items()}
+    texts = [str(row["text"]) for part in marks if part.shape == "text" for row in part.rows]
+    return Html(_embedded(_filled(vl_convert.vegalite_to_svg(specification), texts), name, about))
+
+
+def _unwritten(row: Row) -> Row:
+    return {**row, "text": ""} if "text" in row else row
+
+
+def _filled(svg: str, texts: Sequence[str]) -> str:
+    """The SVG with its texts, which stand in it in the order of the rows."""
+    head, *rest = _EMPTY_TEXT.split(svg)
+    parts = zip(rest[::2], texts, rest[1::2], strict=True)
+    return head + "".join(f"{tag}>{esc(text)}</text>{after}" for tag, text, after in parts)
 
 
 def _grid(axis: Axis, height: int) -> list[Marks]:
@@ -156,19 +184,18 @@ def _grid(axis: Axis, height: int) -> list[Marks]:
     ]
 
 
-def _layer(alt: Any, name: str, marks: Marks, scale: dict[str, Any] | None) -> Any:
+def _layer(alt: Any, name: str, marks: Marks) -> Any:
     first = marks.rows[0]
-    place = alt.X("x:Q", scale=None if scale is None else alt.Scale(**scale), axis=None)
-    encoding: dict[str, Any] = {"x": place if marks.at is None else alt.value(marks.at)}
-    encoding["y"] = alt.Y("y:Q", scale=None, axis=None)
-    encoding |= {end: getattr(alt, end.upper())(f"{end}:Q") for end in ("x2", "y2") if end in first}
+    quantity = {"type": "quantitative", "scale": None, "axis": None}
+    encoding: dict[str, Any] = {end: getattr(alt, end.upper())(field=end, **quantity) for end in ("x", "y")}
+    encoding |= {end: getattr(alt, end.upper())(field=end) for end in ("x2", "y2") if end in first}
     if marks.shape == "text":
-        encoding["text"] = alt.Text("text:N")
+        encoding["text"] = alt.Text(field="text", type="nominal")
     if marks.shape == "line":
-        encoding["detail"] = alt.Detail("series:N")
-    base = alt.Chart(alt.NamedData(name=name))
-    point = marks.shape in ("circle", "diamond")
-    return getattr(base, f"mark_{'point' if point else marks.shape}")(**_look(marks)).encode(**encoding)
+        encoding["detail"] = alt.Detail(field="series", type="nominal")
+    mark = "point" if marks.shape in ("circle", "diamond") else marks.shape
+    look = alt.MarkDef(type=mark, **_look(marks))
+    return alt.UnitSpec(mark=look, encoding=alt.Encoding(**encoding), data=alt.NamedData(name=name))
 
 
 def _look(marks: Marks) -> dict[str, Any]:

@@ -9,12 +9,13 @@ from gpugap.core.record import Record
 from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
 from gpugap.explain.cells import CellSummary
-from gpugap.explain.inside import energy_per_step, pipeline_step_time
+from gpugap.explain.inside import energy_per_step, pipeline_step_time, time_to_accuracy
 from gpugap.explain.pairs import Pair
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents, gather, is_pipeline_check
 from gpugap.report.formats import Row, Sheet, comma_separated, latex, markdown
 from gpugap.report.tables import shared_level
+from gpugap.report.training import runs, targets_of, trained, value_of
 
 FORMATS = ("md", "tex", "csv")
 
@@ -27,7 +28,7 @@ _NONE = "none"
 
 
 def render(records: Sequence[Record], form: str) -> str:
-    """Step times, speedups, published speedups of the same networks, and failures, as text.
+    """Step times, speedups, published speedups of the same networks, times to accuracy, and failures, as text.
 
     Comparisons and verdicts are those of the page: records of two machines are never pooled, and verdicts hold for
     all comparisons together.
@@ -39,7 +40,8 @@ def render(records: Sequence[Record], form: str) -> str:
     contents = gather(records)
     if form == "csv":
         return comma_separated(_CSV_HEADER, list(_csv_rows(contents)), frozenset(_NUMBERS))
-    sheets = [sheet for sheet in (_times(contents), _speedups(contents), _failures(contents)) if sheet.rows]
+    every = (_times(contents), _speedups(contents), _trainings(contents), _failures(contents))
+    sheets = [sheet for sheet in every if sheet.rows]
     return (markdown if form == "md" else latex)(sheets, _provenance(contents))
 
 
@@ -90,6 +92,24 @@ def _speedups(contents: Contents) -> Sheet:
     return Sheet("Speedups", f"{note}.", "speedups", header, "lllrrrll", rows)
 
 
+def _trainings(contents: Contents) -> Sheet:
+    cells = trained(contents)
+    level = shared_level(time_to_accuracy(cell) for cell in cells)
+    rows: list[Row] = []
+    for cell in cells:
+        time, found = time_to_accuracy(cell), runs(cell)
+        targets = " or ".join(f"{100 * target:g} %" for target in targets_of(cell)) or UNKNOWN
+        numbers: Row = (targets, value_of(cell), figures.ends(time) or _NONE)
+        counts: Row = (f"{sum(not run['reached'] for run in found)} of {len(found)}", str(len(found)), time.kind)
+        rows.append((names.heading(cell.cell), _side(cell, contents), *numbers, *counts))
+    header = ("Work", "Cell", "Accuracy", "Time to it", f"{level} interval", "Censored", "n", "Kind")
+    note = (
+        "Time of training until held-out images are classified as well as the target says; with censored runs, given "
+        "up before they got there, the Kaplan-Meier median, otherwise the mean over runs; n: training runs"
+    )
+    return Sheet("Time to accuracy", f"{note}.", "time-to-accuracy", header, "llrrrrrl", rows)
+
+
 def _failures(contents: Contents) -> Sheet:
     rows: list[Row] = []
     for cell in contents.cells:
@@ -112,13 +132,14 @@ def _verdict(pair: Pair) -> str:
 
 def _csv_rows(contents: Contents) -> Iterator[Row]:
     for cell in contents.cells:
-        records = (*cell.records, *cell.details)
+        records = (*cell.records, *cell.details, *cell.training)
         named = {"step_time": cell.step_time, "throughput": cell.throughput}
         further = {
             "step_time_with_input_pipeline": pipeline_step_time(cell),
             "energy_per_step": energy_per_step(cell),
         }
         named |= {name: estimate for name, estimate in further.items() if estimate.value is not None}
+        named |= {"time_to_accuracy": time_to_accuracy(cell)} if cell.training else {}
         label = _label(cell, contents)
         for quantity, estimate in named.items():
             yield (quantity, label, "", "", *_numbers(estimate), cell.status, estimate.method, *_origin(records))

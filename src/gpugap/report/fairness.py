@@ -14,7 +14,14 @@ from gpugap.report.contents import Contents, is_own_step, is_pipeline_check
 from gpugap.report.markup import Content, Group, Html, joined, paragraph, table, tag, two_lines
 
 _OUTSIDE = "outside the timed step; the batch stays on the device"
-_HEADS = ("Batch", "Threads", "Precision", "Memory format", "Execution", "Data loading and copies")
+_HEADS = {
+    "batch": "Batch",
+    "threads": "Threads",
+    "precision": "Precision",
+    "layout": "Memory format",
+    "execution": "Execution",
+    "data": "Data loading and copies",
+}
 _SHOWN = {"threads", "memory_format", "autocast"}
 
 
@@ -28,16 +35,32 @@ def fairness(contents: Contents) -> Html:
 
 
 def _pair_table(contents: Contents) -> Html:
+    """What differs, in a column each; what no comparison differs in is told above."""
+    sides = {id(pair): [_conditions(summary) for summary in (pair.a, pair.b)] for pair in contents.pairs}
+    found = [conditions for both in sides.values() for conditions in both]
+    same = {name for name in _HEADS if len({conditions[name] for conditions in found}) == 1}
+    shown = [name for name in _HEADS if name not in same]
+    told = any(_others(pair) for pair in contents.pairs)
     groups = []
     for heading, pairs in groupby(contents.pairs, key=lambda pair: names.heading(pair.b.cell)):
         rows = []
         for pair in pairs:
-            sides = [_conditions(summary) for summary in (pair.a, pair.b)]
-            both = [_both(sides[0][name], sides[1][name]) for name in sides[0]]
-            rows.append([names.versus(pair, contents), *both, _others(pair)])
+            a, b = sides[id(pair)]
+            rest = [_others(pair) or tag("span", "nothing known", css="none")] * told
+            rows.append([names.versus(pair, contents), *(_both(a[name], b[name]) for name in shown), *rest])
         groups.append(Group(heading, rows))
-    caption = "Conditions of each comparison: one value where both sides share it, A → B where they differ."
-    return table(caption, ["B over A", *_HEADS, "Everything else that differs"], groups)
+    caption: list[Content] = ["Conditions of each comparison: one value where both sides share it, A → B where not."]
+    known = {_HEADS[name].lower(): found[0][name] for name in _HEADS if name in same and found[0][name] != UNKNOWN}
+    if known:
+        texts = "; ".join(f"{name}: {value}" for name, value in known.items())
+        caption += [" ", tag("b", "The same on both sides of every comparison"), f": {texts}."]
+    unknown = [_HEADS[name].lower() for name in _HEADS if name in same and found[0][name] == UNKNOWN]
+    if unknown:
+        caption += [" ", tag("b", "Unknown of every comparison"), f": {', '.join(unknown)}."]
+    if not told:
+        caption.append(" Nothing else that the records know of differs.")
+    heads = ["B over A", *(_HEADS[name] for name in shown), *["Everything else that differs"] * told]
+    return table(joined(caption), heads, groups)
 
 
 def _cell_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
@@ -46,7 +69,7 @@ def _cell_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
         rows = [_cell_row(summary, list(_conditions(summary).values()), contents) for summary in members]
         groups.append(Group(heading, rows))
     caption = "Conditions of the cells that are part of no comparison."
-    return table(caption, ["Cell", *_HEADS], groups)
+    return table(caption, ["Cell", *_HEADS.values()], groups)
 
 
 def _cell_row(summary: CellSummary, values: Sequence[str], contents: Contents) -> list[Content]:
@@ -85,12 +108,11 @@ def _both(a: str, b: str) -> Content:
     return joined([a, " → ", tag("b", b)])
 
 
-def _others(pair: Pair) -> Content:
+def _others(pair: Pair) -> str:
     """Every other known difference: versions, machines, steps, settings."""
     known = {"tuning", "batch", "precision", "execution", "data", "device"} | {f"setting.{name}" for name in _SHOWN}
     rest = [entry for entry in pair.differs if entry["factor"] not in known]
-    texts = [f"{entry['factor']}: {_short(entry['a'])} → {_short(entry['b'])}" for entry in rest]
-    return "; ".join(texts) if texts else tag("span", "nothing known", css="none")
+    return "; ".join(f"{entry['factor']}: {_short(entry['a'])} → {_short(entry['b'])}" for entry in rest)
 
 
 def _short(value: Any) -> str:

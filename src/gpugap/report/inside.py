@@ -7,7 +7,7 @@ from itertools import groupby
 
 from gpugap.core.estimate import Estimate
 from gpugap.explain.cells import CellSummary
-from gpugap.explain.inside import PHASES, energy_per_step, memory, phases, pipeline_step_time
+from gpugap.explain.inside import NO_PHASE, PHASES, energy_per_step, memory, phases, pipeline_step_time
 from gpugap.report import figures, names
 from gpugap.report.breakdown import DEVICE_ONLY, STACK, WITH_PIPELINE, breakdown_chart
 from gpugap.report.contents import Contents, replicates
@@ -22,27 +22,25 @@ Columns = Mapping[str, Estimate]
 
 
 def inside_tables(contents: Contents) -> Html:
-    """Start-up, the phases of a step with their plot, and resources; under each why a number is missing."""
-    start = (
-        f". Of the timing processes, before the steady steps. Below a number: its {100 * LEVEL:g} % interval, where "
-        "several processes give one."
-    )
+    """The phases of a step with their plot, then start-up and resources; under each why a number is missing."""
     kept = (
-        ". Peaks in binary units. Below a number: range over processes, for energy with the sensor's error. "
-        "n: processes that looked inside."
+        f". Import, build and first step: of the timing processes, below a number its {100 * LEVEL:g} % interval, "
+        "where several processes give one. Memory and energy: of processes that looked inside, peaks in binary units, "
+        "below a number its range over processes, for energy with the sensor's error. n: timing processes + those that "
+        "looked inside."
     )
     parts = [
         tag("h3", "Inside a step"),
         _inside_step(contents),
-        tag("h3", "Start-up"),
-        _table(_startup, _timing, joined([kind_badge("measured"), start]), contents),
-        tag("h3", "Memory and energy"),
-        _table(_resources, _looks, joined([kind_badge("measured"), kept]), contents),
+        tag("h3", "Start-up, memory and energy"),
+        _table(_around, joined([kind_badge("measured"), kept]), contents),
     ]
     return joined(parts, Html("\n"))
 
 
 def _inside_step(contents: Contents) -> Html:
+    if not any(summary.details for summary in contents.cells):
+        return paragraph("No process looked inside a step.", "note")
     timed = (
         ". Phases are of processes that only look inside: their marks cost time, so they are no replicates of the step "
         f"time and need not add up to it. Below a number: its {100 * LEVEL:g} % interval, where several processes give "
@@ -54,14 +52,9 @@ def _inside_step(contents: Contents) -> Html:
         "and computed in turn, nothing prefetched. Bars: shares of the known phases in their sum; gray is on the way "
         "to the device, blue is computed there."
     )
-    below = _table(_phases, _timing_and_looks, joined([kind_badge("measured"), timed]), contents)
+    below = _table(_phases, joined([kind_badge("measured"), timed]), contents)
     plot = breakdown_chart(contents)
-    return below if plot is None else figure(plot, below, two)
-
-
-def _startup(summary: CellSummary) -> Columns:
-    found = phases(summary)
-    return {name.capitalize(): found[name] for name in PHASES[:_STARTUP]}
+    return figure(plot, below, two) if plot else below
 
 
 def _phases(summary: CellSummary) -> Columns:
@@ -71,44 +64,43 @@ def _phases(summary: CellSummary) -> Columns:
     return columns | {f"Step {name}": estimate for name, estimate in steps.items()}
 
 
-def _resources(summary: CellSummary) -> Columns:
-    found = {_MEMORY.get(name, name): estimate for name, estimate in memory(summary).items()}
-    return found | {"Energy a step": energy_per_step(summary)}
+def _around(summary: CellSummary) -> Columns:
+    found = phases(summary)
+    kept = {_MEMORY.get(name, name): estimate for name, estimate in memory(summary).items()}
+    start = {name.capitalize(): found[name] for name in PHASES[:_STARTUP]}
+    return start | kept | {"Energy a step": energy_per_step(summary)}
 
 
-def _looks(summary: CellSummary) -> str:
-    return str(sum(record.status == "ok" for record in summary.details))
+def _counts(summary: CellSummary) -> str:
+    """How many processes timed steps, and how many looked inside."""
+    return f"{len(replicates(summary))} + {sum(record.status == 'ok' for record in summary.details)}"
 
 
-def _timing(summary: CellSummary) -> str:
-    return str(len(replicates(summary)))
-
-
-def _timing_and_looks(summary: CellSummary) -> str:
-    return f"{len(replicates(summary))} + {_looks(summary)}"
-
-
-def _table(
-    columns: Callable[[CellSummary], Columns], count: Callable[[CellSummary], str], caption: Content, contents: Contents
-) -> Html:
+def _table(columns: Callable[[CellSummary], Columns], caption: Content, contents: Contents) -> Html:
     cells = [(summary, columns(summary)) for summary in contents.cells]
-    heads = ["Cell", *cells[0][1], "n"]
+    told = [name for name in cells[0][1] if any(found[name].value is not None for _, found in cells)]
+    missing = _missing([found for _, found in cells])
+    if not told:
+        return joined([paragraph(caption), missing], Html("\n"))
+    heads = ["Cell", *told, "n"]
     groups = []
     for heading, members in groupby(cells, key=lambda entry: names.heading(entry[0].cell)):
-        rows = [[*_row(summary, found, contents), count(summary)] for summary, found in members]
+        rows = [
+            [*_row(summary, [found[name] for name in told], contents), _counts(summary)] for summary, found in members
+        ]
         groups.append(Group(heading, rows))
     drawn = table(caption, heads, groups, "t" + "n" * (len(heads) - 1))
-    return joined([drawn, _missing([found for _, found in cells])], Html("\n"))
+    return joined([drawn, missing], Html("\n"))
 
 
-def _row(summary: CellSummary, found: Columns, contents: Contents) -> list[Content]:
+def _row(summary: CellSummary, found: Sequence[Estimate], contents: Contents) -> list[Content]:
     head = two_lines(names.side(summary, contents), names.details(summary, contents))
-    return [head, *map(_value, found.values())]
+    return [head, *map(_value, found)]
 
 
 def _value(estimate: Estimate) -> Content:
     if estimate.value is None:
-        return tag("span", "not measured", css="none")
+        return tag("span", "none" if estimate.method.endswith(NO_PHASE) else "not measured", css="none")
     return two_lines(figures.shown(estimate), figures.ends(estimate))
 
 

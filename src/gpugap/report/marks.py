@@ -41,41 +41,43 @@ class Marks:
 
 
 def merged(marks: Iterable[Marks]) -> list[Marks]:
-    """Marks of equal looks as one, in the order in which the looks first appear.
+    """Marks of equal looks as one, in the order in which the looks first appear; texts cut to their limit.
 
     Args:
-        marks: of a plot without an axis, where ``x`` is in pixels as ``at`` is.
+        marks: with ``x`` in pixels, as ``at`` is.
     """
     looks: dict[tuple[Any, ...], list[Row]] = {}
     first: dict[tuple[Any, ...], Marks] = {}
     for part in marks:
         if part.rows:
-            rows = [_rounded(row if part.at is None else {**row, "x": part.at}) for row in part.rows]
+            rows = [_placed(row, part) for row in part.rows]
             ends = ("x2" in rows[0], "y2" in rows[0])
-            look = (part.shape, tuple(sorted(part.style.items())), part.radius, part.limit, ends)
+            look = (part.shape, tuple(sorted(part.style.items())), part.radius, ends)
             looks.setdefault(look, []).extend(rows)
-            first.setdefault(look, replace(part, at=None))
+            first.setdefault(look, replace(part, at=None, limit=None))
     return [replace(part, rows=looks[look]) for look, part in first.items()]
 
 
-def _rounded(row: Row) -> Row:
-    """The row with pixels to a hundredth, which keeps the page small."""
-    return {name: round(value, 2) if name in _PIXELS else value for name, value in row.items()}
+def _placed(row: Row, part: Marks) -> Row:
+    """The row with its text cut, and with pixels to a hundredth, which keeps the page small."""
+    found = row if part.at is None else {**row, "x": part.at}
+    found = {name: round(value, 2) if name in _PIXELS else value for name, value in found.items()}
+    if part.limit is not None:
+        found["text"] = cut(str(found["text"]), part.limit, float(part.style.get("font_size", 11)))
+    return found
 
 
 _PIXELS = ("x", "x2", "y", "y2")
 
 
-def cut(text: str, limit: float | None, size: float) -> str:
+def cut(text: str, limit: float, size: float) -> str:
     """The text, or as much of it as a width holds by estimate, with an ellipsis; to measure it would take long.
 
     Args:
         text: any.
-        limit: pixels; None for no limit.
+        limit: pixels.
         size: of the font, in pixels.
     """
-    if limit is None:
-        return text
     room, used = limit / size, 0.0
     for place, letter in enumerate(text):
         used += _width(letter)
@@ -93,11 +95,3 @@ def _width(letter: str) -> float:
     if ord(letter) >= 0x1100:
         return 1.0
     return 0.66 if letter.isupper() else 0.55
-
-
-def written(marks: Marks) -> list[dict[str, Any]]:
-    """The rows as they are drawn: texts cut to their limit."""
-    size = float(marks.style.get("font_size", 11))
-    if marks.shape != "text":
-        return [dict(row) for row in marks.rows]
-    return [{**row, "text": cut(str(row["text"]), marks.limit, size)} for row in marks.rows]

@@ -107,10 +107,11 @@ def _aligned(kind: str) -> str:
     return ' class="n"' if kind == "n" else ""
 
 
-def figure(svg: Html, below: Html, note: Content = "") -> Html:
-    """A plot with a note and, under it, the table of its numbers."""
+def figure(sheets: Sequence[Html], below: Html, note: Content = "") -> Html:
+    """A plot, of one sheet or several, with a note and, under it, the table of its numbers."""
     caption = f"<figcaption>{esc(note)}</figcaption>\n" if esc(note) else ""
-    return Html(f'<figure>\n<div class="plot" tabindex="0">{svg.text}</div>\n{caption}{below.text}\n</figure>')
+    drawn = "\n".join(f'<div class="plot" tabindex="0">{sheet.text}</div>' for sheet in sheets)
+    return Html(f"<figure>\n{drawn}\n{caption}{below.text}\n</figure>")
 
 
 def two_lines(name: Content, details: Content) -> Html:

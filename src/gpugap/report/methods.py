@@ -9,6 +9,7 @@ from typing import Any
 
 from gpugap.core.record import Record
 from gpugap.explain.cells import CONVERGED
+from gpugap.measure.accuracy import BETWEEN, HELD_OUT
 from gpugap.measure.guards import CLOCK_RANGE, FOREIGN_SHARE
 from gpugap.report import figures
 from gpugap.report.checklist import checklist
@@ -32,7 +33,7 @@ def methods(contents: Contents, command: str) -> Html:
         return paragraph("Nothing was measured.")
     ran = (_processes(contents), _blocks(contents), _stopping(contents, command))
     timed = (_steps(contents), _warmup(contents), _clocks(contents))
-    watched = (_looks(contents), _energy(contents), _guards(contents))
+    watched = (_looks(contents), _trainings(contents), _energy(contents), _guards(contents))
     texts = [" ".join(filter(None, sentences)) for sentences in (ran, timed, watched, (_tests(contents),))]
     return joined([*map(paragraph, filter(None, texts)), checklist(contents)], Html("\n"))
 
@@ -145,6 +146,18 @@ def _looks(contents: Contents) -> str:
     return (
         f"{figures.counted(looks, 'further process', 'further processes')} looked inside steps: memory, energy and "
         f"phases, each in a pass of its own, as looking costs time. None of these is a replicate of a step time."
+    )
+
+
+def _trainings(contents: Contents) -> str:
+    runs = [record.accuracy for cell in contents.cells for record in cell.training if record.status == "ok"]
+    if not runs:
+        return ""
+    censored = sum(not run["reached"] for run in runs)
+    return (
+        f"{figures.counted(len(runs), 'further process', 'further processes')} trained to a target accuracy, looking "
+        f"at {HELD_OUT} held-out images every {BETWEEN} steps, outside the time. {figures.grouped(censored)} of them "
+        f"were given up before they got there and count as censored."
     )
 
 

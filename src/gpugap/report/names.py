@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from gpugap.core.cell import Cell
@@ -20,8 +21,12 @@ _FORMATS = {"channels_last": "channels-last", "contiguous": "contiguous"}
 
 def network(workload: str) -> str:
     """The network's name for people, without its size: ``ResNet-18``; a name of its own stays."""
-    titles = {spec.family: spec.title for spec in all_workloads().values()}
-    return titles.get(family(workload), family(workload))
+    return _titles().get(family(workload), family(workload))
+
+
+@cache
+def _titles() -> dict[str, str]:
+    return {spec.family: spec.title for spec in all_workloads().values()}
 
 
 def size(workload: str) -> str:
@@ -92,6 +97,30 @@ def setup(summary: CellSummary) -> str:
     parts.append(_FORMATS.get(str(layout), str(layout)) if layout else "memory format unknown")
     parts.append(cell.execution or "execution mode unknown")
     return ", ".join(str(part) for part in parts)
+
+
+def shared_scale(pairs: Sequence[Pair]) -> tuple[str, ...]:
+    """Size and batch, each where all cells of the pairs have it in common: ``32×32``, ``batch 128``."""
+    cells = [side.cell for pair in pairs for side in (pair.a, pair.b)]
+    found = ({size(cell.workload) for cell in cells}, {f"batch {cell.batch}" for cell in cells})
+    return tuple(part for parts in found if len(parts) == 1 for part in parts if part)
+
+
+def speedups_heading(pairs: Sequence[Pair], published: tuple[str, str], *, check: bool) -> str:
+    """The heading of speedups of one work: ``ResNet-18, training (32×32, batch 128)``.
+
+    Args:
+        pairs: measured ones.
+        published: network and mode, by which published speedups are known.
+        check: whether they are of busy loops.
+    """
+    told = [*shared_scale(pairs), *[CHECK] * check]
+    return f"{network(published[0])}, {doing(published[1])}" + (f" ({', '.join(told)})" if told else "")
+
+
+def without(details: str, known: Sequence[str]) -> str:
+    """Details less what stands in the heading."""
+    return " · ".join(part for part in details.split(" · ") if part not in known)
 
 
 def heading(cell: Cell) -> str:

@@ -16,14 +16,16 @@ from gpugap.report.fairness import fairness
 from gpugap.report.inside import inside_tables
 from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind_badge, paragraph, section, tag
 from gpugap.report.methods import methods
+from gpugap.report.overview import overview
 from gpugap.report.strips import groups, strip_chart
 from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
+from gpugap.report.training import training
 from gpugap.stats.warmup import MIN_STEPS
 
 TITLE = "What a GPU changes"
-_FEW = 2
-"""More sentences beside the answer than these are set in two columns."""
+_FEW, _MANY = 2, 5
+"""More sentences beside the answer than these are set in two columns, and in a table."""
 _DOTS = (
     "One dot a steady step, one lane a process, a bar at each process's mean. Of cells with very many steps a part is "
     "drawn, chosen evenly, extremes kept; the table counts all."
@@ -74,12 +76,14 @@ def render_page(records: Sequence[Record], *, command: str, title: str = TITLE) 
 
 def _header(contents: Contents, title: str) -> Html:
     found: Answer = answer(contents)
-    others = [*found.others, *found.beside]
+    many = len(found.others) > _MANY
+    others = [*([] if many else found.others), *found.beside]
     first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
     parts = [
         paragraph(first, "eyebrow"),
         tag("h1", found.lead),
         items(found.basis, "basis"),
+        overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
         items(found.flags, "flags"),
     ]
@@ -95,6 +99,7 @@ def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str
     if contents.records:
         yield "speedups", ("Speedups", _speedups(contents))
         yield "times", ("Step times", _times(contents))
+        yield "accuracy", ("Time to accuracy", training(contents))
         yield "distributions", ("Step by step", _distributions(contents))
         yield "fairness", ("Was it fair?", fairness(contents))
         if contents.failures:
@@ -106,7 +111,7 @@ def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str
 
 def _speedups(contents: Contents) -> Html:
     plot = speedup_chart(contents)
-    if plot is None:
+    if not plot:
         text = "Nothing here can be compared: a speedup needs a CPU cell, and a tuned CPU or a GPU beside it."
         parts = [paragraph(text)]
         return joined([*parts, tables.speedup_table(contents)] if contents.pairs else parts, Html("\n"))
@@ -125,7 +130,7 @@ def _speedups(contents: Contents) -> Html:
 
 def _times(contents: Contents) -> Html:
     plot, below = time_chart(contents), tables.time_table(contents)
-    if plot is None:
+    if not plot:
         return below
     level = tables.shared_level(cell.step_time for cell in contents.cells)
     note = f": mean over processes, whiskers to the {level} interval; gray: not converged."
@@ -137,11 +142,11 @@ def _distributions(contents: Contents) -> Html:
     parts: list[Html] = []
     for place, (heading, cells) in enumerate(groups(contents)):
         dots, lines = ("", "") if place else (_DOTS, _LINES)
-        below = tables.distribution_table(cells, contents)
-        parts += [tag("h3", heading), figure(strip_chart(heading, cells, contents, f"steps{place}"), below, dots)]
+        below = tables.distribution_table(cells, contents, brief=place > 0)
+        parts += [tag("h3", heading), figure([strip_chart(heading, cells, contents, f"steps{place}")], below, dots)]
         if drawn := traced(cells):
             plot = trace_chart(heading, drawn, contents, f"traces{place}")
-            parts.append(figure(plot, warmup_table(drawn, contents), lines))
+            parts.append(figure([plot], warmup_table(drawn, contents, brief=place > 0), lines))
     return joined(parts, Html("\n"))
 
 

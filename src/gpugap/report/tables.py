@@ -43,52 +43,46 @@ _REASONS = {
 
 def speedup_table(contents: Contents) -> Html:
     """Every comparison, then every published speedup of the same networks, work by work."""
-    heads = ["Workload", "Mode", "Batch", "A (base)", "B", "Speedup of B"]
-    heads += [f"{shared_level(p.comparison.speedup for p in contents.pairs)} interval", "Verdict on B, reason"]
-    heads += ["Paired", "n", "Kind", "Source"]
+    heads = ["B", "A (base)", "Speedup of B", f"{shared_level(p.comparison.speedup for p in contents.pairs)} interval"]
+    heads += ["Verdict on B, reason", "n", "Kind", "Source"]
     groups = []
     for work in dict.fromkeys(work_of(summary.cell) for summary in contents.cells):
-        rows = [_pair_row(pair, contents) for pair in contents.pairs if work_of(pair.b.cell) == work]
+        check, network, mode = work
+        pairs = [pair for pair in contents.pairs if work_of(pair.b.cell) == work]
+        rows = [_pair_row(pair, contents, names.shared_scale(pairs)) for pair in pairs]
         rows += [_published_row(row) for row in contents.published if (False, row.workload, row.mode) == work]
         if rows:
-            groups.append(Group("", rows))
+            groups.append(Group(names.speedups_heading(pairs, (network, mode), check=check), rows))
     caption = (
-        "Speedup: mean step time of A over that of B; above 1, B is faster. n: processes a side, or pairs of them."
+        "Speedup: mean step time of A over that of B; above 1, B is faster. n: processes a side, or pairs of them, "
+        "which ran next to each other."
     )
-    return table(caption, heads, groups, "ttnttnnttntt")
+    return table(caption, heads, groups, "ttnntntt")
 
 
 def _published_row(row: PublishedSpeedup) -> list[Content]:
     interval_ = "a range, no level" if row.speedup.value is None else "no interval"
     return [
-        names.network(row.workload),
-        names.doing(row.mode),
-        _none("not stated"),
-        row.baseline,
-        row.device,
+        two_lines(tag("span", row.device, css="ends"), "batch not stated"),
+        tag("span", row.baseline, css="ends"),
         figures.shown(row.speedup),
         _none(interval_),
         two_lines(_none("none"), "not measured here"),
-        _none("no"),
         sample_size(row.speedup),
         kind_badge("published"),
         f"{row.source}; {row.date}",
     ]
 
 
-def _pair_row(pair: Pair, contents: Contents) -> list[Content]:
-    cell, comparison = pair.b.cell, pair.comparison
-    check = is_pipeline_check(cell)
+def _pair_row(pair: Pair, contents: Contents, known: Sequence[str]) -> list[Content]:
+    comparison = pair.comparison
+    check = is_pipeline_check(pair.b.cell)
     return [
-        two_lines(names.network(cell.workload), names.size(cell.workload)),
-        names.doing(cell.mode),
-        str(cell.batch),
-        *(_side(summary, contents) for summary in (pair.a, pair.b)),
+        *(_side(summary, contents, known) for summary in (pair.b, pair.a)),
         figures.shown(comparison.speedup) if comparison.speedup.value is not None else _none(UNKNOWN),
         interval(comparison.speedup),
         _verdict(comparison, check),
-        "yes" if comparison.paired else "no",
-        sample_size(comparison.speedup),
+        two_lines(sample_size(comparison.speedup), "pairs" if comparison.paired else "a side"),
         kind_badge(comparison.speedup.kind),
         tag("b", names.CHECK) if check else "these records",
     ]
@@ -102,9 +96,9 @@ def _verdict(comparison: Comparison, check: bool) -> Html:
     return two_lines(verdict, _REASONS.get(comparison.reason, comparison.reason))
 
 
-def _side(summary: CellSummary, contents: Contents) -> Html:
-    label = contents.machine(summary).label
-    return two_lines(names.side(summary, contents), f"{summary.cell.precision}{f', {label}' if label else ''}")
+def _side(summary: CellSummary, contents: Contents, known: Sequence[str]) -> Html:
+    details = f"{names.size(summary.cell.workload)} · {names.details(summary, contents)}".removeprefix(" · ")
+    return two_lines(tag("span", names.side(summary, contents), css="ends"), names.without(details, known))
 
 
 def time_table(contents: Contents) -> Html:
@@ -128,8 +122,8 @@ def time_table(contents: Contents) -> Html:
     return table(caption, heads, _by_work(contents, row), "tnnnntnt")
 
 
-def distribution_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
-    """Order statistics of the steady steps of cells, all processes together."""
+def distribution_table(cells: Sequence[CellSummary], contents: Contents, *, brief: bool = False) -> Html:
+    """Order statistics of the steady steps of cells, all processes together; `brief` where it was explained before."""
     heads = ["Cell", "Values", "Processes", "Min", "p5", "Median", "p95", "Max", "Spread of means", "Kind"]
     rows: list[list[Content]] = []
     for summary in cells:
@@ -143,7 +137,8 @@ def distribution_table(cells: Sequence[CellSummary], contents: Contents) -> Html
         rows.append([*row, _spread([fmean(times_s) for _, times_s in lanes]), kind_badge("measured")])
     windows = sorted({record.window_steps for cell in cells for record, _ in steady(cell)})
     note = "Each value is one step." if windows == [1] else f"Steps behind one value: {', '.join(map(str, windows))}."
-    caption = f"Steady steps, descriptive only: steps of one process depend on each other. {note}"
+    told = "" if brief else ", descriptive only: steps of one process depend on each other"
+    caption = f"Steady steps{told}. {note}"
     return table(caption, heads, [Group("", rows)], "tnnnnnnnnt")
 
 

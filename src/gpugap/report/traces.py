@@ -25,8 +25,7 @@ MOST_POINTS, MOST_ON_PAGE, FEWEST = 600, 8_000, 120
 FIRST = 8
 """Leading steps of a process that are drawn in any case."""
 
-_COLUMNS, _WIDE, _GUTTER, _TALL, _HEAD, _FOOT = 3, 255.0, 56.0, 92.0, 46.0, 34.0
-_COLUMN = (LEFT + WIDTH + RIGHT) / _COLUMNS
+_COLUMNS, _GUTTER, _MARGIN, _TALL, _HEAD, _FOOT = 3, 56.0, 18.0, 92.0, 46.0, 34.0
 _LOOSE = 60
 """Up to so many steps a process, each steady step is a dot too."""
 _SMALLEST = 1.05
@@ -46,6 +45,7 @@ class _Panel:
         place: its number in the plot, from 0.
         left: of the panel's own area, in pixels.
         top: likewise.
+        wide: likewise.
         steps: of its longest process.
         low: lower end of the vertical axis, in seconds.
         high: upper end.
@@ -55,13 +55,14 @@ class _Panel:
     place: int
     left: float
     top: float
+    wide: float
     steps: int
     low: float
     high: float
 
     def x(self, step: float) -> float:
         """Where a step lies, counted from 0."""
-        return self.left + _WIDE * step / max(1, self.steps - 1)
+        return self.left + self.wide * step / max(1, self.steps - 1)
 
     def y(self, time_s: float) -> float:
         """Where a time lies on the logarithmic axis."""
@@ -87,37 +88,39 @@ def trace_chart(heading: str, cells: Sequence[CellSummary], contents: Contents, 
         contents: of the page.
         name: unique on the page.
     """
-    panels = [_panel(place, cell) for place, cell in enumerate(cells)]
+    columns = 2 if len(cells) in (1, 2, 4) else _COLUMNS
+    panels = [_panel(place, columns, cell) for place, cell in enumerate(cells)]
     most, found = points_a_cell(len(contents.cells)), declared(contents)
     marks = [
         part for panel in panels for part in (*_frame(panel, contents), *_lines(panel, most), *_ends(panel, found))
     ]
-    height = math.ceil(len(panels) / _COLUMNS) * (_HEAD + _TALL + _FOOT)
+    height = math.ceil(len(panels) / columns) * (_HEAD + _TALL + _FOOT)
     told = "; ".join(f"{names.side(c, contents)}, {names.details(c, contents)}: {_verdicts(c)}" for c in cells)
     return draw_free(marks, round(height), name, f"Step times in the order the steps ran. {heading}: {told}")
 
 
-def _panel(place: int, summary: CellSummary) -> _Panel:
+def _panel(place: int, columns: int, summary: CellSummary) -> _Panel:
     records = replicates(summary)
     every = [time_s for record in records for time_s in record.step_time_s]
     center = median(time_s for record in records for time_s in record.steady_step_time_s)
     low, high = min(*every, center / _SMALLEST), max(*every, center * _SMALLEST)
     room = (high / low) ** 0.04
-    row, column = divmod(place, _COLUMNS)
-    top = row * (_HEAD + _TALL + _FOOT) + _HEAD
+    row, column = divmod(place, columns)
+    share = (LEFT + WIDTH + RIGHT) / columns
+    left, top = column * share + _GUTTER, row * (_HEAD + _TALL + _FOOT) + _HEAD
     steps = max(len(record.step_time_s) for record in records)
-    return _Panel(summary, place, column * _COLUMN + _GUTTER, top, steps, low / room, high * room)
+    return _Panel(summary, place, left, top, share - _GUTTER - _MARGIN, steps, low / room, high * room)
 
 
 def _frame(panel: _Panel, contents: Contents) -> Iterator[Marks]:
     """Names above a panel, its axes, and the horizontal grid."""
-    summary, right, bottom = panel.summary, panel.left + _WIDE, panel.top + _TALL
+    summary, right, bottom = panel.summary, panel.left + panel.wide, panel.top + _TALL
     head = panel.left - _GUTTER + 6
     for text, above, style in (
         (names.side(summary, contents), 31, LARGE),
         (names.details(summary, contents), 15, SMALL),
     ):
-        yield Marks("text", [{"y": panel.top - above, "text": text}], style, at=head, limit=_COLUMN - 20)
+        yield Marks("text", [{"y": panel.top - above, "text": text}], style, at=head, limit=panel.wide + _GUTTER)
     levels = ticks(panel.low, panel.high, _TALL, 22)
     heights = [*(panel.y(level) for level in levels), bottom]
     grid: list[Row] = [{"x": panel.left, "x2": right, "y": height} for height in heights]
@@ -126,7 +129,7 @@ def _frame(panel: _Panel, contents: Contents) -> Iterator[Marks]:
     yield Marks("text", labels, {**_TICK, "text_anchor": "end"}, at=panel.left - 7)
     windows = sorted({record.window_steps for record in replicates(summary)})
     unit = "step" if windows == [1] else f"window of {' or '.join(map(str, windows))} steps"
-    below = ((panel.left, "1"), (panel.left + _WIDE / 2, unit), (right, figures.grouped(panel.steps)))
+    below = ((panel.left, "1"), (panel.left + panel.wide / 2, unit), (right, figures.grouped(panel.steps)))
     under: list[Row] = [{"x": at, "y": bottom + 17, "text": text} for at, text in below]
     yield Marks("text", under, {**_TICK, "text_anchor": "middle"})
 
@@ -197,8 +200,8 @@ def _verdicts(summary: CellSummary) -> str:
     return f"{figures.counted(len(records), 'process', 'processes')}, {cut} steps of warm-up found"
 
 
-def warmup_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
-    """What was declared as warm-up, what was found, and the verdicts on it."""
+def warmup_table(cells: Sequence[CellSummary], contents: Contents, *, brief: bool = False) -> Html:
+    """What was declared as warm-up, what was found, and the verdicts on it; `brief` where it was explained before."""
     heads = ["Cell", "Processes", "Values a process", "Declared warm-up", "Found warm-up"]
     heads += ["Steady", "Never steady", "Too few steps", "Kind"]
     said = declared(contents)
@@ -211,8 +214,10 @@ def warmup_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
         row += [figures.span(said.get(_key(r), 0) for r in records), figures.span(r.warmup_steps for r in records)]
         row += [*map(figures.grouped, (*counts, len(records) - sum(counts))), kind_badge("measured")]
         rows.append(row)
-    caption = (
-        "Warm-up: values left out at the start of each process, fewest to most; verdicts count processes. Too few "
-        f"steps: under {MIN_STEPS} values after the declared warm-up, so that only the declared ones are left out."
-    )
+    caption = "Warm-up: values left out at the start of each process, fewest to most; verdicts count processes."
+    if not brief:
+        caption += (
+            f" Too few steps: under {MIN_STEPS} values after the declared warm-up, so that only the declared ones are "
+            "left out."
+        )
     return table(caption, heads, [Group("", rows)], "tnnnnnnnt")

@@ -7,8 +7,9 @@ place of ranks), so a series without a change is cut with the stated probability
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -34,6 +35,10 @@ _NEVER_SIGNIFICANT = 2.0
 
 _MAD_TO_SD = 1.4826
 _SEED = 20260323
+_TIE = 1e-12
+
+_ROWS, _CELLS, _KEPT_LENGTH = 111, 2**15, 2**16
+"""Orders drawn at a time, indices in them at most, and the longest series whose orders are kept."""
 
 SteadyVerdict = Literal["steady", "never-steady", "too-few-steps"]
 
@@ -67,16 +72,15 @@ def find_steady(times_s: Sequence[float], declared: int = 0) -> Steady:
         return Steady(declared, "too-few-steps")
     half = len(series) // 2
     begin = 0
-    random = np.random.default_rng(_SEED)
     while begin < half:
-        head = _head(series[begin:], half - begin, random)
+        head = _head(series[begin:], half - begin)
         if not head:
             return Steady(declared + begin, "steady")
         begin += head
     return Steady(declared + half, "never-steady")
 
 
-def _head(series: NDArray[np.float64], longest: int, random: np.random.Generator) -> int:
+def _head(series: NDArray[np.float64], longest: int) -> int:
     """Length of the head that differs from the rest, at most `longest`; 0 when none does."""
     center = np.median(series[len(series) // 2 :])
     spread = _MAD_TO_SD * np.median(np.abs(series - np.median(series)))
@@ -85,25 +89,58 @@ def _head(series: NDArray[np.float64], longest: int, random: np.random.Generator
     if spread == 0:
         return 0
     clipped = np.clip((series - center) / spread, -_CLIP_SD, _CLIP_SD)
-    found = _weights(clipped[None, :], longest)[0]
+    clipped -= clipped.mean()
+    lengths = np.arange(1.0, longest + 1)
+    factors = np.sqrt(len(series) / (lengths * (len(series) - lengths)))
+    found: NDArray[np.float64] = np.cumsum(clipped)[:longest] * factors
     if np.abs(found).max() < _NEVER_SIGNIFICANT:
         return 0
-    shuffled = random.permuted(np.repeat(clipped[None, :], _PERMUTATIONS, axis=0), axis=1)
-    null = _weights(shuffled, longest)
-    for sign, alpha in ((1, ALPHA_SLOWER), (-1, ALPHA_FASTER)):
-        largest = (sign * found).max()
-        p_value = (1 + np.count_nonzero((sign * null).max(axis=1) >= largest - 1e-12)) / (_PERMUTATIONS + 1)
-        if p_value <= alpha:
-            return int((sign * found).argmax()) + 1
-    return 0
+    slower, faster = _significant(clipped, found, factors)
+    if slower:
+        return int(found.argmax()) + 1
+    return int(found.argmin()) + 1 if faster else 0
 
 
-def _weights(series: NDArray[np.float64], longest: int) -> NDArray[np.float64]:
-    """Student's t of every head of 1 to `longest` steps against the rest, by row, up to a common factor."""
-    count = series.shape[1]
-    lengths = np.arange(1, longest + 1)
-    heads = np.cumsum(series, axis=1)[:, :longest]
-    total = series.sum(axis=1, keepdims=True)
-    shift = heads / lengths - (total - heads) / (count - lengths)
-    weights: NDArray[np.float64] = shift * np.sqrt(lengths * (count - lengths) / count)
-    return weights
+def _significant(
+    series: NDArray[np.float64], found: NDArray[np.float64], factors: NDArray[np.float64]
+) -> tuple[bool, bool]:
+    """Whether the slowest head is slower, and the fastest faster, than random orders of the same steps explain.
+
+    Stops as soon as so many orders reach both weights that neither can be significant any more, which changes no
+    verdict.
+
+    Args:
+        series: centered steps.
+        found: weight of every head: Student's t against the rest up to a common factor, which for steps centered on
+            their mean is the head's sum times a factor of its length.
+        factors: of every length, from 1.
+    """
+    slow = fast = 0
+    most_slow, most_fast = (int(alpha * (_PERMUTATIONS + 1)) - 1 for alpha in (ALPHA_SLOWER, ALPHA_FASTER))
+    for orders in _orders(len(series)):
+        null = series[orders[:, : len(found)]]
+        np.cumsum(null, axis=1, out=null)
+        null *= factors
+        if slow <= most_slow:
+            slow += int(np.count_nonzero(null.max(axis=1) >= found.max() - _TIE))
+        if fast <= most_fast:
+            fast += int(np.count_nonzero(null.min(axis=1) <= found.min() + _TIE))
+        if slow > most_slow and fast > most_fast:
+            break
+    return slow <= most_slow, fast <= most_fast
+
+
+def _orders(length: int) -> Iterator[NDArray[np.intp]]:
+    """The first halves of `_PERMUTATIONS` random orders of so many steps, some at a time; equal on every call."""
+    rows = max(1, min(_ROWS, _CELLS // (length // 2)))
+    draw = _drawn if length <= _KEPT_LENGTH else _drawn.__wrapped__
+    for first in range(0, _PERMUTATIONS, rows):
+        yield draw(length, first, min(rows, _PERMUTATIONS - first))
+
+
+@lru_cache(maxsize=256)
+def _drawn(length: int, first: int, count: int) -> NDArray[np.intp]:
+    """Some of the orders, a row each; all series of a length share them, and at most 64 MiB are kept."""
+    random = np.random.default_rng([_SEED, length, first])
+    steps = np.broadcast_to(np.arange(length, dtype=np.intp), (count, length))
+    return random.permuted(steps, axis=1)[:, : length // 2].copy()

@@ -6,6 +6,7 @@ import html
 import uuid
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.core.step import Step
 from gpugap.core.table import html_table, text_table
-from gpugap.core.units import significant, time_scale
 from gpugap.explain.cells import CellSummary, summarize
 from gpugap.explain.pairs import Pair, compare_cells, judged_together, match
 from gpugap.measure.inprocess import batch_of, device_of, framework_of, measure_here
@@ -23,8 +23,7 @@ from gpugap.measure.plan import Effort
 from gpugap.measure.runner import run_job
 from gpugap.store.exchange import read_file, write_lines
 from gpugap.study.prepare import prepare_measure
-
-_HEADER = ("cell", "step time", "95 % interval", "samples/s", "processes", "status", "kind")
+from gpugap.study.rows import CELL_HEADER, cell_rows
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class Measurement:
 
     records: tuple[Record, ...]
 
-    @property
+    @cached_property
     def cells(self) -> list[CellSummary]:
         """One summary a cell."""
         return summarize(self.records)
@@ -58,40 +57,10 @@ class Measurement:
             write_lines(self.records, stream)
 
     def __repr__(self) -> str:
-        return text_table(_HEADER, map(cell_row, self.cells))
+        return text_table(CELL_HEADER, cell_rows(self.cells))
 
     def _repr_html_(self) -> str:
-        return html_table(_HEADER, (tuple(map(html.escape, cell_row(cell))) for cell in self.cells))
-
-
-def cell_row(summary: CellSummary) -> tuple[str, ...]:
-    """A cell as a row of text: label, time, interval, throughput, processes, status, kind."""
-    time, rate = summary.step_time, summary.throughput
-    return (
-        summary.cell.label,
-        estimate_text(time),
-        interval_text(time),
-        "unknown" if rate.value is None else significant(rate.value),
-        str(time.n),
-        summary.status,
-        time.kind.upper(),
-    )
-
-
-def estimate_text(time: Estimate) -> str:
-    """A time in seconds for reading."""
-    if time.value is None:
-        return "unknown"
-    scale, unit = time_scale(time.value)
-    return f"{significant(time.value / scale)} {unit}"
-
-
-def interval_text(time: Estimate) -> str:
-    """The interval of a time in seconds, in the unit its value is shown in."""
-    if time.value is None or time.low is None or time.high is None:
-        return "unknown"
-    scale, unit = time_scale(time.value)
-    return f"{significant(time.low / scale)} - {significant(time.high / scale)} {unit}"
+        return html_table(CELL_HEADER, (tuple(map(html.escape, row)) for row in cell_rows(self.cells)))
 
 
 def measure(  # noqa: PLR0913 - keyword-only choices with defaults

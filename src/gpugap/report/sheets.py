@@ -1,0 +1,39 @@
+"""Tall plots cut into sheets, each with an axis of its own and short enough for a printed page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import TypeVar
+
+TALLEST = 600.0
+"""Height of a sheet in pixels, axis not counted; three of four fill a printed page."""
+
+_Entry = TypeVar("_Entry")
+
+
+def sheets(
+    entries: Sequence[_Entry], group: Callable[[_Entry], str], heading: float, row: float
+) -> list[list[tuple[str, list[_Entry]]]]:
+    """The entries under their headings, a list of groups a sheet.
+
+    Groups stay whole unless one alone is taller than a sheet; its heading is then repeated.
+
+    Args:
+        entries: in order, those of a group next to each other.
+        group: the heading an entry stands under.
+        heading: height of a heading, in pixels.
+        row: height of an entry.
+    """
+    found: list[list[tuple[str, list[_Entry]]]] = []
+    most, used = max(1, int((TALLEST - heading) / row)), TALLEST
+    for name, members in groupby(entries, key=group):
+        whole = list(members)
+        for part in (whole[first : first + most] for first in range(0, len(whole), most)):
+            height = heading + row * len(part)
+            if not found or used + height > TALLEST:
+                found.append([])
+                used = 0.0
+            found[-1].append((name, part))
+            used += height
+    return found
