@@ -1,8 +1,8 @@
 """This machine's real A/A: pairs of identical cells, and the share that gpugap calls different.
 
-Every pair is two cells of five fresh processes of Conv-6 inference, interleaved in blocks as in a study; nothing differs
-between the two sides, so whatever is called different is a false alarm (nominal 5 %). Run with ``make bench``; 40 pairs
-are 400 processes and take about 15 minutes.
+Every pair is two cells of five fresh processes of Conv-6 inference, interleaved in blocks as in a study; nothing
+differs between the two sides, so whatever is called different is a false alarm (nominal 5 %). Run with ``make bench``;
+40 pairs are 400 processes and take about 15 minutes.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def main() -> None:
         called += one_pair(job, number)
         print(f"\r{number + 1}/{count} pairs, {called} called different", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print(f"identical Conv-6 inference cells: {called} of {count} pairs called different ({called / count:.1%}, nominal 5 %)")
+    share = f"{called} of {count} pairs called different ({called / count:.1%}, nominal 5 %)"
+    print(f"identical Conv-6 inference cells: {share}")
 
 
 if __name__ == "__main__":

@@ -34,8 +34,8 @@ from gpugap.workloads.weights import initial_weights
 AIM_RATIO = 1.02
 AIM_NULL_S = 50e-6
 AIM_START_S = 0.3
-NETWORKS = (("conv6@32", 8, 300), ("vgg16@32", 4, 150), ("resnet18@32", 4, 150), ("cyclegan@256", 1, 8))
-INFORMATIONAL = "cyclegan@256"
+NETWORKS = (("conv6@32", 8, 300), ("vgg16@32", 4, 150), ("resnet18@32", 4, 150), ("cyclegan@64", 1, 20))
+INFORMATIONAL = "cyclegan@64"
 STEPS = 2
 """Steps a block: few, so that both blocks of a pair see the same machine."""
 

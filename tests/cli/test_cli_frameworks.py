@@ -59,7 +59,7 @@ def test_frameworks_of_the_newest_session(gpugap):
         (("compare", "a.jsonl", "b.jsonl", "--frameworks"), "leave B out"),
         (("parity", "conv6", "--frameworks", "null"), "null computes nothing to compare"),
         (("parity", "conv6", "--frameworks", "mxnet"), "unknown framework"),
-        (("study", "--frameworks", "torhc"), "did you mean torch?"),
+        (("study", "--frameworks", "torhc"), "did you mean torch"),
         (("measure", "conv6", "--framework", "null", "--execution", "jit"), "unknown execution mode of null 'jit'"),
     ],
 )

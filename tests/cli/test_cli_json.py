@@ -81,7 +81,7 @@ def test_measure_records_compare_report(gpugap):
 def test_study(gpugap):
     document = gpugap.json("study", "--frameworks", "null", "--device", "cpu")
     check("study", document)
-    assert len(document["result"]["cells"]) == 4
+    assert len(document["result"]["cells"]) == 8
     assert (gpugap.folder / "gpugap-report.html").is_file()
 
 

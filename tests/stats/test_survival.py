@@ -33,3 +33,15 @@ def test_nobody_got_there():
     found = time_to_event([], [5.0, 5.0])
     assert found.value is None
     assert "not reached in any of 2 runs" in found.method
+    assert found.n == 2
+
+
+def test_a_run_that_was_there_from_the_start_counts():
+    found = time_to_event([0.0, 0.0, 2.0], [])
+    assert (found.value, found.n) == (0.0, 3)
+
+
+def test_it_is_quiet(recwarn):
+    time_to_event([1.0, 1.0], [0.5])
+    time_to_event([1.0], [1.0, 2.0])
+    assert not recwarn.list

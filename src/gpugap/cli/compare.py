@@ -21,6 +21,7 @@ def compare(
         typer.Argument(metavar="[A]", help="Base: a record file, or a stored cell such as conv6/train/cpu."),
     ] = None,
     b: Annotated[str | None, typer.Argument(metavar="[B]", help="What is compared with it.")] = None,
+    *,
     frameworks: Annotated[
         bool,
         typer.Option("--frameworks", help="Frameworks and modes within A, or within the newest session."),
@@ -34,29 +35,41 @@ def compare(
     A stored cell is named by any of its factors: conv6/train/cpu/default, resnet18@32/cuda, tuning=tuned-basic.
     --frameworks tells, per network, batch and device, what the framework changes and what fusion changes in it.
     """
-    from gpugap.cli.frameworks import show_frameworks
-    from gpugap.cli.outcome import show_pairs
     from gpugap.core.errors import UsageError
     from gpugap.core.units import parse_share
-    from gpugap.explain.cells import summarize
-    from gpugap.study.api import compare_sides
 
     output = Output("compare", as_json=as_json)
     share = parse_share(margin, "--margin")
+    if frameworks and b is not None:
+        raise UsageError("--frameworks compares within one side, and two are named", "leave B out")
     if frameworks:
-        if b is not None:
-            raise UsageError("--frameworks compares within one side, and two are named", "leave B out")
-        return show_frameworks(_one_side(a, database, output), share, output)
-    if a is None or b is None:
+        from gpugap.cli.frameworks import show_frameworks
+
+        show_frameworks(_one_side(a, database, output), share, output)
+    elif a is not None and b is not None:
+        _compare_sides(_sides(a, b, database, output), share, output)
+    else:
         raise UsageError("two sides are needed", "gpugap compare A B, or gpugap compare --frameworks")
-    side_a, side_b = _sides(a, b, database, output)
-    pairs = compare_sides(summarize(side_a), summarize(side_b), share)
-    if not as_json:
+
+
+def _compare_sides(sides: tuple[Sequence[Record], Sequence[Record]], margin: float, output: Output) -> None:
+    from gpugap.cli.outcome import show_pairs
+    from gpugap.explain.cells import summarize
+    from gpugap.explain.parity import proofs
+    from gpugap.study.api import compare_sides
+
+    side_a, side_b = sides
+    known = proofs([*side_a, *side_b])
+    pairs = [pair.proved(known) for pair in compare_sides(summarize(side_a), summarize(side_b), margin)]
+    if not output.as_json:
         show_pairs(pairs, output)
         for pair in pairs:
             _show_differences(pair, output)
+    for pair in pairs:
+        if pair.verified is False:
+            what = f"{pair.a.cell.label} and {pair.b.cell.label}"
+            output.warn(f"unverified: {what} have not been shown to compute the same; run gpugap parity")
     output.done({"pairs": [pair.to_dict() for pair in pairs]})
-    return None
 
 
 def _one_side(text: str | None, database: str | None, output: Output) -> Sequence[Record]:
@@ -117,8 +130,9 @@ def _same_session(a: Sequence[Record], b: Sequence[Record]) -> tuple[Sequence[Re
     shared = {record.session for record in a} & {record.session for record in b}
 
     def newest(records: Sequence[Record]) -> list[Record]:
-        session = max(shared or {record.session for record in records}, key=lambda name: ages[name])
-        return [record for record in records if record.session == session]
+        timed = {record.session for record in records if record.purpose == "timing"}
+        session = max(shared & timed or timed or shared, key=lambda name: ages[name])
+        return [record for record in records if record.session == session or record.purpose == "parity"]
 
     return newest(a), newest(b)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 
-from gpugap.core.estimate import Estimate, unknown
+from gpugap.core.estimate import Estimate
 from gpugap.stats.intervals import LEVEL, mean_step_time
 
 
@@ -16,19 +17,22 @@ def time_to_event(reached_s: Sequence[float], censored_s: Sequence[float]) -> Es
         censored_s: how long every other run went on.
 
     Returns:
-        Without censored runs the mean with Student's t interval on logarithms. With them the Kaplan-Meier median
-        (Kaplan & Meier 1958) with its log-log interval, None where half of the runs never got there.
+        Without censored runs the mean with Student's t interval on logarithms. With them, or where a run was there from
+        the start, the Kaplan-Meier median (Kaplan & Meier 1958) with its log-log interval, None where half of the runs
+        never got there.
     """
-    if not censored_s:
+    if not censored_s and all(reached_s):
         return mean_step_time(reached_s)
     total = len(reached_s) + len(censored_s)
     how = f"Kaplan-Meier median, {len(censored_s)} of {total} runs censored"
     if not reached_s:
-        return unknown("s", f"not reached in any of {total} runs")
+        return Estimate(None, None, None, None, "s", "measured", f"not reached in any of {total} runs", total)
     from scipy.stats import CensoredData, ecdf
 
     survival = ecdf(CensoredData(uncensored=list(reached_s), right=list(censored_s))).sf
-    ends = survival.confidence_interval(confidence_level=LEVEL, method="log-log")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # where none or all survive, the log-log form has no ends
+        ends = survival.confidence_interval(confidence_level=LEVEL, method="log-log")
     median, low, high = (_crossing(part.quantiles, part.probabilities) for part in (survival, ends.low, ends.high))
     if median is None:
         return Estimate(None, None, None, None, "s", "measured", f"{how}; less than half got there", total)
