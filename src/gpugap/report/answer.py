@@ -14,7 +14,7 @@ from gpugap.explain.cells import CONVERGED, CellSummary
 from gpugap.explain.inside import tags as disturbed
 from gpugap.explain.pairs import Pair
 from gpugap.report import figures, names
-from gpugap.report.contents import Contents, is_pipeline_check
+from gpugap.report.contents import Contents, is_pipeline_check, setup_place
 from gpugap.report.markup import Content, Html, esc, joined, kind_badge, tag
 
 _WHY = {
@@ -48,8 +48,8 @@ class Answer:
 def answer(contents: Contents) -> Answer:
     """The answer that records give.
 
-    The lead is about a GPU if one was measured, about training before inference, and about the work with the longest
-    step on its base; a result never decides whether it leads.
+    The lead is about a GPU if one was measured, about the first framework in the mode it comes in, about training
+    before inference, and about the work with the longest step on its base; a result never decides whether it leads.
     """
     flags = tuple(_flags(contents))
     groups = _groups(contents)
@@ -64,14 +64,14 @@ def answer(contents: Contents) -> Answer:
 def _groups(contents: Contents) -> list[list[Pair]]:
     """The comparisons that gave a number, by what is compared with the CPU; the leading one first."""
     groups: dict[int, list[Pair]] = {}
-    for pair in contents.answering:
+    for pair in contents.leading:
         if pair.comparison.speedup.value is not None:
             groups.setdefault(id(pair.b), []).append(pair)
 
-    def rank(group: list[Pair]) -> tuple[bool, bool, float]:
+    def rank(group: list[Pair]) -> tuple[bool, tuple[int, int], bool, float]:
         cell = group[0].b.cell
         longest = max(pair.a.step_time.value or 0.0 for pair in group)
-        return cell.device == "cpu", cell.mode != "train", -longest
+        return cell.device == "cpu", setup_place(cell), cell.mode != "train", -longest
 
     return sorted(groups.values(), key=rank)
 
@@ -91,6 +91,7 @@ def _sentence(group: Sequence[Pair], contents: Contents) -> Html:
     subject = "With tuning alone, the CPU" if b.cell.device == "cpu" else names.side(b, contents)
     subject += f" of {label}" if label else ""
     precision = f" in {b.cell.precision}" if b.cell.device != "cpu" else ""
+    precision += f" with {names.setting(b.cell)}" if names.several(contents) else ""
     group = sorted(group, key=lambda pair: pair.a.cell.tuning != "default")
     bases = [contents.machine(pair.a) for pair in group]
     again = [place > 0 and bases[place] is bases[place - 1] for place in range(len(group))]
@@ -192,6 +193,7 @@ def _beside(contents: Contents) -> Iterator[Html]:
 
 
 def _flags(contents: Contents) -> Iterator[Html]:
+    yield from _unverified(contents)
     checks = contents.pipeline_checks
     if checks:
         count = figures.counted(len(checks), "cell")
@@ -226,6 +228,17 @@ def _flags(contents: Contents) -> Iterator[Html]:
         )
 
 
+def _unverified(contents: Contents) -> Iterator[Html]:
+    """Comparisons between frameworks or modes whose sides have not both passed a parity check."""
+    effects = [effect.pair for one in contents.frameworks for effect in one.effects]
+    open_ = [pair for pair in effects if not pair.verified]
+    if open_:
+        count = figures.counted(len(effects), "comparison")
+        told = f": {len(open_)} of {count} of frameworks and modes, whose sides have not both shown that they compute "
+        link = tag("a", "Frameworks", href="#frameworks")
+        yield joined([tag("b", "Unverified"), told, "the same; see ", link, "."])
+
+
 def _without_base(contents: Contents) -> list[CellSummary]:
     """Measured cells of devices other than the CPU that no measured CPU cell stands against."""
     compared = {id(pair.b) for pair in contents.pairs if pair.comparison.speedup.value is not None}
@@ -240,8 +253,14 @@ def _link(anchor: str) -> Html:
 def _listed(cells: Sequence[CellSummary], contents: Contents) -> str:
     """Cells by work: ``ResNet-18 at 32×32, training (CPU tuned, Tesla T4)``; the first few works."""
     works = [
-        f"{work} ({', '.join(names.side(cell, contents) for cell in members)})"
+        f"{work} ({_few([names.told(cell, contents) for cell in members])})"
         for work, members in groupby(cells, key=lambda summary: names.work(summary.cell))
     ]
     more = [f"{len(works) - _FEW} more"] if len(works) > _FEW else []
     return "; ".join(works[:_FEW] + more)
+
+
+def _few(sides: Sequence[str]) -> str:
+    """The first few of them, each once."""
+    every = list(dict.fromkeys(sides))
+    return ", ".join(every[:_FEW] + [f"{len(every) - _FEW} more"] * (len(every) > _FEW))

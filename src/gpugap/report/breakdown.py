@@ -29,7 +29,7 @@ _Bar = tuple[CellSummary, Mapping[str, float]]
 
 def breakdown_chart(contents: Contents) -> list[Html]:
     """Shares of loading, copy, forward, backward and optimizer of each cell; nothing where no process looked inside."""
-    bars = [(cell, found) for cell in contents.cells if (found := shares(cell))]
+    bars = [(cell, found) for cell in contents.main if (found := shares(cell))]
     present = [phase for phase in STACK if any(phase in found for _, found in bars)]
     cut = sheets(bars, lambda bar: names.heading(bar[0].cell), _HEADING, _ROW)
     return [_sheet(groups, present, contents, f"phases{place}") for place, groups in enumerate(cut)]

@@ -45,10 +45,10 @@ def speedup_chart(contents: Contents) -> list[Html]:
     lines = list(_speedup_lines(contents))
     if not lines:
         return []
-    values = [1.0, *(end for line in lines for end in _extent(line.estimate))]
+    values = [1.0, *(end for line in lines for end in extent(line.estimate))]
     title = "speedup: mean step time of the base over that of the other side (logarithmic axis)"
     axis = axis_around(title, values, lambda value: f"{figures.tick(value)}×")
-    return _rows_chart(lines, axis, "speedups", "Speedups")
+    return rows_chart(lines, axis, "speedups", "Speedups")
 
 
 def time_chart(contents: Contents) -> list[Html]:
@@ -56,9 +56,9 @@ def time_chart(contents: Contents) -> list[Html]:
     lines = list(_time_lines(contents))
     if not lines:
         return []
-    values = [end for line in lines for end in _extent(line.estimate)]
+    values = [end for line in lines for end in extent(line.estimate)]
     axis = axis_around("mean steady step time (logarithmic axis)", values, figures.time_tick)
-    return _rows_chart(lines, axis, "times", "Step times")
+    return rows_chart(lines, axis, "times", "Step times")
 
 
 def _about(lines: Sequence[Line]) -> str:
@@ -75,9 +75,10 @@ def _speedup_lines(contents: Contents) -> Iterator[Line]:
         group = names.speedups_heading(mine, (network, mode), check=check)
         for pair in mine:
             verdict = "pipeline check" if check else pair.comparison.verdict
-            details = names.without(names.pair_details(pair, contents), names.shared_scale(mine))
+            known = [*names.shared_scale(mine), *[names.how(pair.b, contents)] * names.several(contents)]
+            details = names.without(names.pair_details(pair, contents), known)
             under = " · ".join(filter(None, [f"over {names.side(pair.a, contents)}", details]))
-            label = names.side(pair.b, contents)
+            label = names.told(pair.b, contents)
             yield Line(group, label, under, pair.comparison.speedup, verdict, verdict not in _OPEN)
         for row in contents.published:
             if (row.workload, row.mode) == (network, mode) and not check:
@@ -86,19 +87,19 @@ def _speedup_lines(contents: Contents) -> Iterator[Line]:
 
 
 def _time_lines(contents: Contents) -> Iterator[Line]:
-    for summary in contents.cells:
+    for summary in contents.main:
         if summary.step_time.value is not None:
             label, details = names.side(summary, contents), names.details(summary, contents)
             note = summary.status if summary.step_time.low is not None else "one process"
             yield Line(names.heading(summary.cell), label, details, summary.step_time, note, summary.converged)
 
 
-def _extent(estimate: Estimate) -> list[float]:
+def extent(estimate: Estimate) -> list[float]:
     """What the axis must hold of a number."""
     return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
 
 
-def _rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str) -> list[Html]:
+def rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str) -> list[Html]:
     """One row a line under the headings of their groups, on one axis; a stem from 1 where numbers are ratios."""
     drawn = []
     for place, groups in enumerate(sheets(lines, lambda line: line.group, _HEADING, _ROW)):
@@ -120,7 +121,7 @@ def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, 
     height = math.ceil(top) + 4
     ratios = placed[0][1].estimate.unit == "1"
     marks = [
-        *_labels(placed),
+        *labels(placed),
         *(_base(height) if ratios else []),
         Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
         _sources(placed, axis),
@@ -130,7 +131,8 @@ def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, 
     return draw(marks, axis, height, name, about)
 
 
-def _labels(placed: Sequence[tuple[float, Line]]) -> list[Marks]:
+def labels(placed: Sequence[tuple[float, Line]]) -> list[Marks]:
+    """Names left and numbers right of the plot, two lines a row."""
     left, right = 18 - LEFT, WIDTH + 16
     columns: list[tuple[int, float, list[str], Style]] = [
         (left, -7.0, [line.label for _, line in placed], LARGE),

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 
 from gpugap.catalog.published import PublishedSpeedup, published_speedups
 from gpugap.core.cell import MODES, Cell
+from gpugap.core.execution import EXECUTIONS, is_fused
 from gpugap.core.record import Record
 from gpugap.explain.cells import CellSummary, summarize
+from gpugap.explain.frameworks import FrameworkComparison, compare_frameworks
 from gpugap.explain.pairs import Pair, baseline_pairs, judged_together
+from gpugap.explain.parity import proofs
 from gpugap.report.machines import Machine
 from gpugap.workloads import all_workloads
 
@@ -24,6 +27,7 @@ class Contents:
         cells: one summary a cell and machine, sorted by work, device and tuning.
         pairs: comparisons with the CPU as it comes and with the tuned CPU.
         published: published speedups of the networks and modes measured here.
+        frameworks: what frameworks and fusion change, machine by machine.
     """
 
     records: tuple[Record, ...]
@@ -31,6 +35,7 @@ class Contents:
     cells: tuple[CellSummary, ...]
     pairs: tuple[Pair, ...]
     published: tuple[PublishedSpeedup, ...]
+    frameworks: tuple[FrameworkComparison, ...]
 
     def machine(self, summary: CellSummary) -> Machine:
         """The machine a cell ran on."""
@@ -40,6 +45,19 @@ class Contents:
     def answering(self) -> tuple[Pair, ...]:
         """The pairs that may be an answer: those in which a network or a user's step was run."""
         return tuple(pair for pair in self.pairs if not is_pipeline_check(pair.b.cell))
+
+    @property
+    def leading(self) -> tuple[Pair, ...]:
+        """Those of them that the page speaks of: in the first of several frameworks and modes."""
+        first = _first([pair.b for pair in self.answering])
+        return tuple(pair for pair in self.answering if id(pair.b) in first)
+
+    @property
+    def main(self) -> tuple[CellSummary, ...]:
+        """The cells less those that Frameworks alone shows: compared there, and not in the first framework and mode."""
+        compared = [cell for one in self.frameworks for cell in one.cells]
+        beside = frozenset(map(id, compared)) - _first(compared)
+        return tuple(cell for cell in self.cells if id(cell) not in beside)
 
     @property
     def pipeline_checks(self) -> tuple[CellSummary, ...]:
@@ -65,7 +83,8 @@ def gather(records: Sequence[Record]) -> Contents:
     """
     machines = tuple(_machines(records))
     cells = [cell for _, cell in sorted(((m.place, c) for m in machines for c in summarize(m.records)), key=_order)]
-    return Contents(tuple(records), machines, tuple(cells), tuple(_pairs(cells)), tuple(_published(cells)))
+    pairs, published, frameworks = _pairs(cells), _published(cells), _frameworks(cells, records)
+    return Contents(tuple(records), machines, tuple(cells), tuple(pairs), tuple(published), tuple(frameworks))
 
 
 def is_pipeline_check(cell: Cell) -> bool:
@@ -76,6 +95,25 @@ def is_pipeline_check(cell: Cell) -> bool:
 def is_own_step(cell: Cell) -> bool:
     """Whether the workload is a function of a user's file."""
     return ".py:" in cell.workload
+
+
+def setup_place(cell: Cell) -> tuple[int, int]:
+    """Where framework and execution mode stand among those known; a user's step and unknown ones come first."""
+    modes = EXECUTIONS.get(cell.framework, ())
+    if is_own_step(cell) or not modes:
+        return 0, 0
+    return list(EXECUTIONS).index(cell.framework), modes.index(cell.execution) if cell.execution in modes else 0
+
+
+def ordered(one: FrameworkComparison) -> list[CellSummary]:
+    """The cells compared, each framework from operation by operation to fused."""
+    frameworks = list(dict.fromkeys(cell.cell.framework for cell in one.cells))
+
+    def place(summary: CellSummary) -> tuple[int, bool, bool]:
+        cell = summary.cell
+        return frameworks.index(cell.framework), is_fused(cell.execution), cell.execution == "unfused"
+
+    return sorted(one.cells, key=place)
 
 
 def replicates(summary: CellSummary) -> list[Record]:
@@ -102,7 +140,8 @@ def machine_digest(record: Record) -> str | None:
 def _machines(records: Iterable[Record]) -> Iterator[Machine]:
     groups: dict[str | None, list[Record]] = {}
     for record in records:
-        groups.setdefault(machine_digest(record), []).append(record)
+        if record.purpose != "parity":
+            groups.setdefault(machine_digest(record), []).append(record)
     for place, (digest, group) in enumerate(groups.items(), start=1):
         yield Machine(place, len(groups), digest, tuple(group))
 
@@ -132,6 +171,26 @@ def _abroad(cells: Sequence[CellSummary]) -> Iterator[Pair]:
             yield from (pair for pair in pairs if pair.b is b)
 
 
+def _frameworks(cells: Sequence[CellSummary], records: Sequence[Record]) -> Iterator[FrameworkComparison]:
+    """The effects of frameworks and fusion on each machine; what has passed a check on one has passed it on all."""
+    known = proofs(records)
+    for digest in dict.fromkeys(map(_digest, cells)):
+        yield from compare_frameworks([cell for cell in cells if _digest(cell) == digest], known)
+
+
+def _first(cells: Sequence[CellSummary]) -> frozenset[int]:
+    """Ids of the cells in the first framework and mode that did the same work on the same device."""
+
+    def place(summary: CellSummary) -> tuple[object, ...]:
+        return summary.cell.work, summary.cell.device, _digest(summary)
+
+    first: dict[tuple[object, ...], tuple[int, int]] = {}
+    for summary in cells:
+        here = setup_place(summary.cell)
+        first[place(summary)] = min(first.get(place(summary), here), here)
+    return frozenset(id(summary) for summary in cells if setup_place(summary.cell) == first[place(summary)])
+
+
 def _digest(summary: CellSummary) -> str | None:
     return machine_digest(summary.records[0])
 
@@ -149,6 +208,6 @@ def _order(found: tuple[int, CellSummary]) -> tuple[object, ...]:
     machine, cell, known = found[0], found[1].cell, list(all_workloads())
     place = known.index(cell.workload) if cell.workload in known else len(known)
     mode = MODES.index(cell.mode) if cell.mode in MODES else len(MODES)
-    work = (is_pipeline_check(cell), place, cell.workload, mode, cell.batch, cell.framework)
+    work = (is_pipeline_check(cell), place, cell.workload, mode, cell.batch, *setup_place(cell), cell.framework)
     side = (cell.device != "cpu", cell.device, cell.tuning != "default", cell.tuning or "", cell.precision)
     return (*work, machine, *side, cell.key)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gpugap.catalog.published import published_effects
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
 from gpugap.explain.cells import CellSummary
+from gpugap.explain.frameworks import FrameworkComparison, step_name
 from gpugap.explain.inside import energy_per_step, pipeline_step_time, time_to_accuracy
 from gpugap.explain.pairs import Pair
 from gpugap.report import figures, names
@@ -28,7 +30,7 @@ _NONE = "none"
 
 
 def render(records: Sequence[Record], form: str) -> str:
-    """Step times, speedups, published speedups of the same networks, times to accuracy, and failures, as text.
+    """Step times, speedups, what was published of them, effects of frameworks, times to accuracy, failures, as text.
 
     Comparisons and verdicts are those of the page: records of two machines are never pooled, and verdicts hold for
     all comparisons together.
@@ -40,7 +42,7 @@ def render(records: Sequence[Record], form: str) -> str:
     contents = gather(records)
     if form == "csv":
         return comma_separated(_CSV_HEADER, list(_csv_rows(contents)), frozenset(_NUMBERS))
-    every = (_times(contents), _speedups(contents), _trainings(contents), _failures(contents))
+    every = (_times(contents), _speedups(contents), _frameworks(contents), _trainings(contents), _failures(contents))
     sheets = [sheet for sheet in every if sheet.rows]
     return (markdown if form == "md" else latex)(sheets, _provenance(contents))
 
@@ -90,6 +92,40 @@ def _speedups(contents: Contents) -> Sheet:
     header = ("Work", "A (base)", "B", "Speedup of B", f"{level} interval", "n", "Verdict on B", "Kind")
     note = "Mean step time of A over that of B; above 1, B is faster; n: processes a side, or pairs of them"
     return Sheet("Speedups", f"{note}.", "speedups", header, "lllrrrll", rows)
+
+
+def _effects(contents: Contents) -> Iterator[tuple[str, FrameworkComparison, Pair]]:
+    """Every effect of frameworks and fusion by its name, and the changes that the whole is a product of."""
+    for one in contents.frameworks:
+        yield from ((effect.kind, one, effect.pair) for effect in one.effects)
+        yield from ((f"step of the whole: {step_name(pair) or 'another mode'}", one, pair) for pair in one.steps)
+
+
+def _frameworks(contents: Contents) -> Sheet:
+    level = shared_level(pair.comparison.speedup for _, _, pair in _effects(contents))
+    rows: list[Row] = []
+    for name, one, pair in _effects(contents):
+        speedup, count = pair.comparison.speedup, str(min(pair.comparison.n_processes))
+        sides = (names.setting(pair.a.cell), names.setting(pair.b.cell))
+        numbers: Row = (figures.shown(speedup), figures.ends(speedup) or _NONE, count)
+        judged: Row = (pair.comparison.verdict, _proof(pair), speedup.kind)
+        rows.append((names.compared(one, contents), name, *sides, *numbers, *judged))
+    for row in published_effects() if rows else ():
+        sides = (names.framework(row.a), names.framework(row.b))
+        head = (f"Published, {names.doing(row.mode)}", row.cause, *sides, f"{row.speedup.value:.3g}×")
+        rows.append((*head, _NONE, "not stated", _NONE, "not measured here", f"{row.speedup.kind}: {row.source}"))
+    header = ("Work", "Effect", "A (base)", "B", "Speedup of B", f"{level} interval", "n", "Verdict on B")
+    note = (
+        "Framework: two in the same class of mode; fusion: one framework, unfused against fused; whole: TensorFlow as "
+        "it comes over PyTorch as it comes, and the steps whose product it is. Unverified: not both sides have shown "
+        "that they compute the same"
+    )
+    kinds = "llllrrrlll"
+    return Sheet("Frameworks", f"{note}.", "frameworks", (*header, "Same results", "Kind"), kinds, rows)
+
+
+def _proof(pair: Pair) -> str:
+    return "verified" if pair.verified else "unverified"
 
 
 def _trainings(contents: Contents) -> Sheet:
@@ -152,6 +188,22 @@ def _csv_rows(contents: Contents) -> Iterator[Row]:
         sides = (_label(pair.a, contents), _label(pair.b, contents))
         work = names.heading(pair.b.cell)
         yield ("speedup", work, *sides, *_numbers(speedup), _verdict(pair), speedup.method, *_origin(records))
+    for name, one, pair in _effects(contents):
+        speedup, records = pair.comparison.speedup, (*pair.a.records, *pair.b.records)
+        sides, origin = (_label(pair.a, contents), _label(pair.b, contents)), _origin(records)
+        judged = f"{pair.comparison.verdict}, {_proof(pair)}"
+        yield (
+            f"effect: {name}",
+            names.compared(one, contents),
+            *sides,
+            *_numbers(speedup),
+            judged,
+            speedup.method,
+            *origin,
+        )
+    for effect in published_effects() if contents.frameworks else ():
+        head = (f"effect: {effect.cause}", effect.mode, effect.a, effect.b)
+        yield (*head, *_numbers(effect.speedup), "", effect.source, "", "")
     for row in contents.published:
         work = f"{row.workload}/{row.mode}"
         yield ("speedup", work, row.baseline, row.device, *_numbers(row.speedup), "", row.source, "", "")

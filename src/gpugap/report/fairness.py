@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 from typing import Any
 
 from gpugap.core.units import UNKNOWN
-from gpugap.explain.cells import CellSummary
+from gpugap.explain.cells import CellSummary, environment_of
 from gpugap.explain.pairs import Pair
 from gpugap.report import names
-from gpugap.report.contents import Contents, is_own_step, is_pipeline_check
+from gpugap.report.contents import Contents, is_own_step, is_pipeline_check, ordered
 from gpugap.report.markup import Content, Group, Html, joined, paragraph, table, tag, two_lines
 
 _OUTSIDE = "outside the timed step; the batch stays on the device"
@@ -22,14 +22,16 @@ _HEADS = {
     "execution": "Execution",
     "data": "Data loading and copies",
 }
-_SHOWN = {"threads", "memory_format", "autocast"}
+_SHOWN = {"threads", "memory_format", "autocast", "execution"}
 
 
 def fairness(contents: Contents) -> Html:
     """The conditions of every pair and of every cell without one, and the settings read back."""
     compared = {id(summary) for pair in contents.pairs for summary in (pair.a, pair.b)}
-    alone = [summary for summary in contents.cells if id(summary) not in compared]
+    among = {id(summary) for one in contents.frameworks for summary in one.cells}
+    alone = [summary for summary in contents.cells if id(summary) not in compared | among]
     parts = [_pair_table(contents)] if contents.pairs else []
+    parts += [_framework_table(contents)] if contents.frameworks else []
     parts += [_cell_table(alone, contents)] if alone else []
     return joined([*parts, _settings(contents)], Html("\n"))
 
@@ -70,6 +72,37 @@ def _cell_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
         groups.append(Group(heading, rows))
     caption = "Conditions of the cells that are part of no comparison."
     return table(caption, ["Cell", *_HEADS.values()], groups)
+
+
+def _framework_table(contents: Contents) -> Html:
+    """Each framework and mode that is compared, as it comes and tuned, its batches together."""
+    rows: dict[tuple[str, ...], list[str]] = {}
+    for one in contents.frameworks:
+        for summary in ordered(one):
+            conditions = _conditions(summary)
+            batch = conditions.pop("batch")
+            del conditions["execution"]
+            place = (names.heading(summary.cell), names.setting(summary.cell), *_around(summary, contents))
+            rows.setdefault((*place, *conditions.values()), []).append(batch)
+    groups = []
+    for heading, members in groupby(sorted(rows, key=lambda row: row[0]), key=lambda row: row[0]):
+        groups.append(Group(heading, [[row[1], ", ".join(rows[row]), *row[2:]] for row in members]))
+    heads = ["Framework, mode", _HEADS["batch"], "Side", "Allocator", "Version"]
+    heads += [head for name, head in _HEADS.items() if name not in ("batch", "execution")]
+    caption = (
+        "Conditions of the frameworks compared. A framework without a tuned side here ran as it comes only: tuning "
+        "sets all usable cores, channels-last and, on CPUs that compute in it, bf16, where that is another setting."
+    )
+    return table(caption, heads, groups)
+
+
+def _around(summary: CellSummary, contents: Contents) -> tuple[str, str, str]:
+    """Side, allocator of the process, and version of the framework."""
+    environment = environment_of(summary)
+    version = (environment.get("versions") or {}).get(summary.cell.framework)
+    label = contents.machine(summary).label
+    side = ", ".join(filter(None, [names.side(summary, contents), label]))
+    return side, str(environment.get("allocator") or UNKNOWN), str(version or UNKNOWN)
 
 
 def _cell_row(summary: CellSummary, values: Sequence[str], contents: Contents) -> list[Content]:
@@ -121,15 +154,24 @@ def _short(value: Any) -> str:
 
 
 def _settings(contents: Contents) -> Html:
-    """The other settings that frameworks read back: what all cells share in a line, the rest in a table."""
-    cells = [(cell, names.settings_of(cell)) for cell in contents.cells]
-    told = [(cell, settings) for cell, settings in cells if settings]
+    """The other settings read back, framework by framework: each has names of its own for them."""
+    told = [(cell, found) for cell in contents.cells if (found := names.settings_of(cell))]
     if not told:
         return paragraph("The records hold no settings read back from a framework.", "note")
+    frameworks = dict.fromkeys(cell.cell.framework for cell, _ in told)
+    parts = []
+    for framework in frameworks:
+        mine = [(cell, found) for cell, found in told if cell.cell.framework == framework]
+        parts.append(_read_back(mine, f" from {names.framework(framework)}" if len(frameworks) > 1 else "", contents))
+    return joined(parts, Html("\n"))
+
+
+def _read_back(told: Sequence[tuple[CellSummary, Mapping[str, Any]]], whom: str, contents: Contents) -> Html:
+    """What all cells share in a line, the rest in a table."""
     every = sorted({name for _, settings in told for name in settings} - _SHOWN)
     shared = [name for name in every if len({str(settings.get(name)) for _, settings in told}) == 1]
     listed = ", ".join(f"{_words(name)} {_plain(told[0][1].get(name))}" for name in shared)
-    line = paragraph(joined([tag("b", "Read back, the same in all cells"), f": {listed or 'nothing'}."]), "note")
+    line = paragraph(joined([tag("b", f"Read back{whom}, the same in all cells"), f": {listed or 'nothing'}."]), "note")
     differing = [name for name in every if name not in shared]
     if not differing:
         return line
@@ -137,7 +179,7 @@ def _settings(contents: Contents) -> Html:
     for heading, members in groupby(told, key=lambda entry: names.heading(entry[0].cell)):
         rows = [_cell_row(cell, [_plain(found.get(name)) for name in differing], contents) for cell, found in members]
         groups.append(Group(heading, rows))
-    caption = "Read back from the framework, where cells differ."
+    caption = f"Read back from {whom.removeprefix(' from ') or 'the framework'}, where cells differ."
     return joined([line, table(caption, ["Cell", *map(_words, differing)], groups)], Html("\n"))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
 
 from gpugap.core.estimate import Estimate
@@ -33,13 +33,13 @@ def inside_tables(contents: Contents) -> Html:
         tag("h3", "Inside a step"),
         _inside_step(contents),
         tag("h3", "Start-up, memory and energy"),
-        _table(_around, joined([kind_badge("measured"), kept]), contents),
+        _table(_around(contents.cells), joined([kind_badge("measured"), kept]), contents),
     ]
     return joined(parts, Html("\n"))
 
 
 def _inside_step(contents: Contents) -> Html:
-    if not any(summary.details for summary in contents.cells):
+    if not any(summary.details for summary in contents.main):
         return paragraph("No process looked inside a step.", "note")
     timed = (
         ". Phases are of processes that only look inside: their marks cost time, so they are no replicates of the step "
@@ -52,19 +52,27 @@ def _inside_step(contents: Contents) -> Html:
         "and computed in turn, nothing prefetched. Bars: shares of the known phases in their sum; gray is on the way "
         "to the device, blue is computed there."
     )
-    below = _table(_phases, joined([kind_badge("measured"), timed]), contents)
+    below = _table(_phases(contents.main), joined([kind_badge("measured"), timed]), contents)
     plot = breakdown_chart(contents)
     return figure(plot, below, two) if plot else below
 
 
-def _phases(summary: CellSummary) -> Columns:
+def _phases(cells: Sequence[CellSummary]) -> list[tuple[CellSummary, Columns]]:
+    return [(summary, _inside(summary)) for summary in cells]
+
+
+def _around(cells: Sequence[CellSummary]) -> list[tuple[CellSummary, Columns]]:
+    return [(summary, _outside(summary)) for summary in cells]
+
+
+def _inside(summary: CellSummary) -> Columns:
     found = phases(summary)
     steps = {DEVICE_ONLY: summary.step_time, WITH_PIPELINE: pipeline_step_time(summary)}
     columns = {name.capitalize(): found[name] for name in STACK}
     return columns | {f"Step {name}": estimate for name, estimate in steps.items()}
 
 
-def _around(summary: CellSummary) -> Columns:
+def _outside(summary: CellSummary) -> Columns:
     found = phases(summary)
     kept = {_MEMORY.get(name, name): estimate for name, estimate in memory(summary).items()}
     start = {name.capitalize(): found[name] for name in PHASES[:_STARTUP]}
@@ -76,8 +84,7 @@ def _counts(summary: CellSummary) -> str:
     return f"{len(replicates(summary))} + {sum(record.status == 'ok' for record in summary.details)}"
 
 
-def _table(columns: Callable[[CellSummary], Columns], caption: Content, contents: Contents) -> Html:
-    cells = [(summary, columns(summary)) for summary in contents.cells]
+def _table(cells: Sequence[tuple[CellSummary, Columns]], caption: Content, contents: Contents) -> Html:
     told = [name for name in cells[0][1] if any(found[name].value is not None for _, found in cells)]
     missing = _missing([found for _, found in cells])
     if not told:

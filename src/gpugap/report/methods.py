@@ -200,6 +200,12 @@ def _tests(contents: Contents) -> str:
             f" Comparisons: {'; '.join(used)}. B is faster or slower than A when the interval excludes 1, equivalent "
             f"when it lies within {within} of 1, and the verdict is inconclusive otherwise. {_family(contents)}"
         )
+    effects = sum(len(one.effects) for one in contents.frameworks)
+    if effects:
+        text += (
+            f" {figures.counted(effects, 'effect')} of frameworks and fusion are judged as a family of their own on "
+            f"each machine, by the same rules."
+        )
     settled = sum(cell.converged for cell in contents.cells)
     cells = figures.counted(len(contents.cells), "cell")
     return f"{text} {settled} of {cells} converged to ±{100 * CONVERGED:g} %.".strip()

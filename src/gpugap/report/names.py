@@ -8,6 +8,7 @@ from typing import Any
 
 from gpugap.core.cell import Cell
 from gpugap.explain.cells import CellSummary
+from gpugap.explain.frameworks import FrameworkComparison
 from gpugap.explain.pairs import Pair
 from gpugap.report.contents import Contents, family, is_own_step, is_pipeline_check
 from gpugap.workloads import all_workloads
@@ -15,6 +16,7 @@ from gpugap.workloads import all_workloads
 CHECK = "pipeline check: no network was run"
 DEFAULT, TUNED = "as it comes", "tuned"
 _TUNINGS = {"default": DEFAULT, "tuned-basic": TUNED}
+_FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 _DOING = {"train": "training", "inference": "inference"}
 _FORMATS = {"channels_last": "channels-last", "contiguous": "contiguous"}
 
@@ -55,20 +57,56 @@ def side(summary: CellSummary, contents: Contents) -> str:
 
 
 def versus(pair: Pair, contents: Contents) -> str:
-    """``CPU tuned over CPU as it comes``."""
-    return f"{side(pair.b, contents)} over {side(pair.a, contents)}"
+    """``CPU tuned over CPU as it comes``, and in which framework and mode where the page has several modes."""
+    return f"{side(pair.b, contents)} over {told(pair.a, contents)}"
 
 
 def details(summary: CellSummary, contents: Contents) -> str:
     """The factors that the side's name leaves open: ``batch 128 · bf16 · Machine 2``."""
     cell = summary.cell
     parts = [f"batch {cell.batch}", cell.precision]
-    parts += [cell.framework] if len({other.cell.framework for other in contents.cells}) > 1 else []
-    parts += [cell.execution] if cell.execution not in (None, "eager") else []
+    parts += [word for word in [how(summary, contents)] if word]
     parts += [cell.data] if cell.data not in (None, "synthetic", "own") else []
     parts += [f"{name} {value}" for name, value in cell.extra if name != "code"]
     parts += [label for label in [contents.machine(summary).label] if label]
     return " · ".join(str(part) for part in parts)
+
+
+def how(summary: CellSummary, contents: Contents) -> str:
+    """Framework and mode, each where the page has several or it is not eager: ``tensorflow function``."""
+    cell = summary.cell
+    frameworks, modes = ({getattr(one.cell, name) for one in contents.cells} for name in ("framework", "execution"))
+    several = len(modes - {None}) > 1 or cell.execution != "eager"
+    words = [cell.framework if len(frameworks) > 1 else "", (cell.execution or "") if several else ""]
+    return " ".join(filter(None, words))
+
+
+def framework(name: str) -> str:
+    """A framework's name for people: ``PyTorch``."""
+    return _FRAMEWORKS.get(name, name)
+
+
+def setting(cell: Cell) -> str:
+    """Framework and execution mode for people: ``TensorFlow function``."""
+    return f"{framework(cell.framework)} {cell.execution or 'in an unknown mode'}"
+
+
+def compared(one: FrameworkComparison, contents: Contents) -> str:
+    """The heading of frameworks compared: ``ResNet-18 at 32×32, inference, batch 1, CPU as it comes``."""
+    first = one.cells[0]
+    place = [side(first, contents), *filter(None, [contents.machine(first).label])]
+    return ", ".join([work(first.cell), f"batch {first.cell.batch}", *place])
+
+
+def told(summary: CellSummary, contents: Contents) -> str:
+    """The side; where the page has several, with framework and mode: ``CPU tuned · tensorflow function``."""
+    return " · ".join([side(summary, contents), *[how(summary, contents)] * several(contents)])
+
+
+def several(contents: Contents) -> bool:
+    """Whether networks or own steps ran in more than one framework or execution mode."""
+    cells = [one.cell for one in contents.cells if not is_pipeline_check(one.cell)]
+    return len({cell.framework for cell in cells}) > 1 or len({cell.execution for cell in cells} - {None}) > 1
 
 
 def pair_details(pair: Pair, contents: Contents) -> str:

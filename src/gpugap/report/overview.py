@@ -16,7 +16,7 @@ _Side = tuple[str, str]
 
 def overview(contents: Contents) -> Html:
     """The comparisons that may be an answer and gave a number."""
-    pairs = [pair for pair in contents.answering if pair.comparison.speedup.value is not None]
+    pairs = [pair for pair in contents.leading if pair.comparison.speedup.value is not None]
     columns = list(dict.fromkeys(_column(pair, contents) for pair in pairs))
     works = dict.fromkeys(_work(pair) for pair in pairs)
     found = {(_work(pair), _column(pair, contents)): pair.comparison for pair in pairs}

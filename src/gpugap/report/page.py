@@ -13,6 +13,7 @@ from gpugap.report.answer import Answer, answer
 from gpugap.report.charts import speedup_chart, time_chart
 from gpugap.report.contents import Contents, gather
 from gpugap.report.fairness import fairness
+from gpugap.report.frameworks import frameworks
 from gpugap.report.inside import inside_tables
 from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind_badge, paragraph, section, tag
 from gpugap.report.methods import methods
@@ -101,6 +102,7 @@ def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str
         yield "times", ("Step times", _times(contents))
         yield "accuracy", ("Time to accuracy", training(contents))
         yield "distributions", ("Step by step", _distributions(contents))
+        yield "frameworks", ("Frameworks", frameworks(contents))
         yield "fairness", ("Was it fair?", fairness(contents))
         if contents.failures:
             yield "failures", ("Failures", tables.failure_table(contents))

@@ -74,7 +74,7 @@ def strip_chart(heading: str, cells: Sequence[CellSummary], contents: Contents, 
         Marks("circle", dots, _DOT, radius=2.35),
         Marks("rule", bars, {"stroke": "var(--fg)", "stroke_width": 2}),
     ]
-    about = f"Step-time distributions. {heading}: " + "; ".join(names.side(c, contents) for c in cells)
+    about = f"Step-time distributions. {heading}: " + "; ".join(names.told(c, contents) for c in cells)
     return draw(marks, axis, height, name, about)
 
 

@@ -81,19 +81,19 @@ def _pair_row(pair: Pair, contents: Contents, known: Sequence[str]) -> list[Cont
         *(_side(summary, contents, known) for summary in (pair.b, pair.a)),
         figures.shown(comparison.speedup) if comparison.speedup.value is not None else _none(UNKNOWN),
         interval(comparison.speedup),
-        _verdict(comparison, check),
+        verdict(comparison, check),
         two_lines(sample_size(comparison.speedup), "pairs" if comparison.paired else "a side"),
         kind_badge(comparison.speedup.kind),
         tag("b", names.CHECK) if check else "these records",
     ]
 
 
-def _verdict(comparison: Comparison, check: bool) -> Html:
+def verdict(comparison: Comparison, check: bool) -> Html:
     """The verdict with its reason; on busy loops none is passed."""
     if check:
         return two_lines(_none("none"), "pipeline check")
-    verdict = tag("span", comparison.verdict, css=f"verdict {comparison.verdict}")
-    return two_lines(verdict, _REASONS.get(comparison.reason, comparison.reason))
+    word = tag("span", comparison.verdict, css=f"verdict {comparison.verdict}")
+    return two_lines(word, _REASONS.get(comparison.reason, comparison.reason))
 
 
 def _side(summary: CellSummary, contents: Contents, known: Sequence[str]) -> Html:
@@ -119,6 +119,7 @@ def time_table(contents: Contents) -> Html:
         ]
 
     caption = "Mean steady step time over processes, and the throughput it makes. n: processes that ended well."
+    caption += " Further frameworks and modes stand under Frameworks." if contents.main != contents.cells else ""
     return table(caption, heads, _by_work(contents, row), "tnnnntnt")
 
 
@@ -162,7 +163,7 @@ def failure_table(contents: Contents) -> Html:
 
 def _by_work(contents: Contents, row: Callable[[CellSummary], list[Content]]) -> list[Group]:
     """A row a cell, under a heading a work."""
-    found = groupby(contents.cells, key=lambda summary: names.heading(summary.cell))
+    found = groupby(contents.main, key=lambda summary: names.heading(summary.cell))
     return [Group(heading, [row(summary) for summary in members]) for heading, members in found]
 
 
