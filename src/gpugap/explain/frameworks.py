@@ -157,7 +157,8 @@ def _compared(key: tuple[Any, ...], group: list[CellSummary], margin: float) -> 
     way = [by_side[side] for side in _STEPS if side in by_side]
     whole = any(effect.kind == "whole" for effect in effects)
     steps = [compare_cells(a, b, margin) for a, b in pairwise(way)] if whole and len(way) > 2 else []
-    return FrameworkComparison(*key[:3], tuple(cells), tuple(effects), tuple(steps))
+    work, device, tuning, *_ = key
+    return FrameworkComparison(work, device, tuning, tuple(cells), tuple(effects), tuple(steps))
 
 
 def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> list[FrameworkComparison]:
