@@ -186,8 +186,14 @@ def test_three_steps_are_those_of_torch(name: str, shallow):
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [("conv6@32", "train"), ("vgg16@32", "train"), ("vgg16@64", "train")]
-    + [("resnet18@32", "inference"), ("resnet18@64", "inference"), ("vgg16@32", "inference")],
+    [
+        ("conv6@32", "train"),
+        ("vgg16@32", "train"),
+        ("vgg16@64", "train"),
+        ("vgg16@32", "inference"),
+        ("resnet18@32", "inference"),
+        ("resnet18@64", "inference"),
+    ],
 )
 def test_layers_losses_and_gradients_are_those_of_torch(name: str, mode: str, shallow):
     """In double precision."""
