@@ -37,9 +37,7 @@ def measure(
     steps: Annotated[int, typer.Option(help="Steady steps a process.")] = 20,
     details: Annotated[int, typer.Option(help="Further processes a cell that look inside the step.")] = 1,
     warmup: Annotated[int, typer.Option(help="Warm-up steps a process.")] = 3,
-    max_width: Annotated[
-        str | None, typer.Option(help="Stop when all intervals are within this: 2% means ±2 %.")
-    ] = None,
+    max_width: Annotated[str | None, typer.Option(help="Stop when all intervals are within this: 2% is ±2 %.")] = None,
     budget: options.Budget = None,
     timeout: Annotated[str, typer.Option(help="End a process that takes longer.")] = "10m",
     target_accuracy: Annotated[
@@ -63,12 +61,12 @@ def measure(
     from gpugap.study.session import Wish
 
     output = Output("measure", as_json=as_json, quiet=quiet)
-    budget_s = parse_duration(budget) if budget else None
     width = parse_share(max_width, "--max-width") if max_width else None
     processes = processes if processes is not None else MAX_PROCESSES if width else PROCESSES
     effort = Effort(processes, warmup, steps, parse_duration(timeout), seed, data, details, target_accuracy, max_steps)
     factors = {"mode": mode, "batch": batch, "precision": precision, "execution": execution}
     prepared = prepare_measure(target, effort, framework=framework, device=device, factors=factors)
-    found = shown.run(prepared, Wish(command_line(), budget_s, fresh, width), database, output)
+    wish = Wish(command_line(), parse_duration(budget) if budget else None, fresh, width)
+    found = shown.run(prepared, wish, database, output)
     shown.show(found, output)
     output.done(shown.result_of(found))
