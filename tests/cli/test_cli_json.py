@@ -130,6 +130,7 @@ def test_a_hand_made_file_is_enough(gpugap):
 
 
 @pytest.mark.torch
+@pytest.mark.timeout(900)  # eight processes of torch, minutes on one slow core
 def test_time_to_accuracy(gpugap):
     """Dark and bright images are told apart within a few looks; a run without enough steps is kept as censored."""
     pytest.importorskip("torch")
@@ -144,7 +145,7 @@ def test_time_to_accuracy(gpugap):
             Image.fromarray(pixels).save(gpugap.folder / "images" / name / f"{number}.png")
     common = ("measure", "conv6", "--device", "cpu", "--data", f"folder:{gpugap.folder}/images", "--batch", "16")
     common += ("--processes", "2", "--steps", "2", "--warmup", "1", "--details", "0")
-    document = gpugap.json(*common, "--target-accuracy", "0.95", "--max-steps", "100")
+    document = gpugap.json(*common, "--target-accuracy", "0.9", "--max-steps", "100")
     check("measure", document)
     for cell in document["result"]["cells"]:
         assert cell["time_to_accuracy_s"]["value"] > 0
