@@ -90,7 +90,6 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     report.enter("first step")
     first, result = run_window(body, clock, 1)
     phases["first_step_s"] = first[0]
-    phases |= framework.compile_phases()
     content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     if not framework.is_finite(result):
         return "not-finite"
@@ -98,6 +97,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         report.enter("warm-up")
         content["step_time_s"], result = run_window(body, clock, job.warmup_steps)
         content["warmup_steps"] = len(content["step_time_s"])
+    phases |= framework.compile_phases()  # some frameworks know more after a second step
     if job.purpose == "details":
         return _details(job, framework, report, step, body)
     report.enter("steps")
