@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 
@@ -23,9 +24,11 @@ def bare_step(framework: str, step: Any, body: Any) -> Callable[[], Any]:
 def _torch(step: Any) -> Callable[[], Any]:
     import torch
 
+    if step.run is not None:
+        return partial(step.run, step)
     model = step.model_list[0]
     if step.mode == "inference":
-        (images,) = step.inputs_and_targets()[0] if isinstance(step.batch, tuple | list) else (step.batch,)
+        images = step.inputs_and_targets()[0]
 
         def infer() -> Any:
             with torch.inference_mode():

@@ -21,6 +21,7 @@ import psutil
 
 from gpugap.core.errors import GpugapError, OutOfMemory, Recompiled, StepNotFinite, StepRaised, Unsupported
 from gpugap.core.record import Status
+from gpugap.core.setting import Setting
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
@@ -35,6 +36,7 @@ from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
+from gpugap.sensors.libraries import allocator
 from gpugap.sensors.redact import redacted
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
@@ -156,6 +158,18 @@ def _peak_rss_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
+def _check_allocator(setting: Setting) -> str:
+    """The allocator of this process; the loader leaves out with a warning what it cannot find.
+
+    Raises:
+        Unsupported: it is not the one asked for.
+    """
+    found = allocator()
+    if setting.allocator not in (None, found):
+        raise Unsupported(f"{setting.allocator} cannot be loaded here", "install it: apt install libtcmalloc-minimal4")
+    return found
+
+
 def _limit_memory(device: str) -> None:
     """Lets an allocation beyond free memory fail here instead of calling the kernel's OOM killer (CPU cells, Linux)."""
     if device == "cpu" and sys.platform == "linux":
@@ -221,6 +235,7 @@ def main() -> None:
         begin = time.perf_counter()
         framework = load(job.cell.framework)
         report.content["phases"]["import_s"] = time.perf_counter() - begin
+        report.content["allocator"] = _check_allocator(job.setting)
         _limit_memory(job.cell.device)
         status = measure(job, framework, report)
         error = None

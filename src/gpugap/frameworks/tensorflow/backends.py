@@ -6,13 +6,14 @@ The GPU's lines run in the tests on a stand-in for ``tf.config``; they have not 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
 from gpugap.frameworks.clocks import KNOWN_S, WINDOW_STEPS, Clock, HostClock, WindowClock, spin, true_length_s
 from gpugap.frameworks.devices import NO_PEAKS, Host, index_of
-from gpugap.frameworks.tensorflow.start import tf
+from gpugap.frameworks.tensorflow.start import port, tf
 
 _SIDE = 4096
 """Rows and columns of the matrices multiplied for work of known length: some milliseconds on any card."""
@@ -41,6 +42,9 @@ class CpuBackend(Host):
 
     def __init__(self, config: Any) -> None:
         self._config = config
+
+    def devices(self) -> list[Device]:
+        return [replace(one, details={"onednn": bool(port.IsMklEnabled())}) for one in super().devices()]
 
     def begin(self, device: str) -> None:
         """Hides GPUs, which TensorFlow would otherwise prefer."""
