@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from dataclasses import dataclass
 from datetime import date as day
@@ -25,6 +26,7 @@ Count = Annotated[int, Field(ge=0)]
 _DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
 
 
+@functools.lru_cache(maxsize=1024)
 def first_day(text: str) -> day:
     """The first day of ``2026``, ``2026-03`` or ``2026-03-18``.
 

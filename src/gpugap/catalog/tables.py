@@ -90,9 +90,10 @@ def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spe
     Raises:
         BadTable: the column that is wrong, and why.
     """
-    unknown = sorted(values.keys() - _columns(kind))
+    schema: Any = kind  # mypy takes a generic class for unhashable
+    unknown = sorted(values.keys() - _columns(schema))
     if unknown:
-        raise BadTable(f"{place}, column {unknown[0]!r}: no such column", f"columns: {', '.join(_columns(kind))}")
+        raise BadTable(f"{place}, column {unknown[0]!r}: no such column", f"columns: {', '.join(_columns(schema))}")
     values = dict(values)
     for column, own in (spelled or {}).items():
         try:
@@ -100,8 +101,7 @@ def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spe
         except UsageError as error:
             raise BadTable(f"{place}, column {column!r}: {error.message}", error.remedy) from error
     try:
-        rows: Any = kind  # mypy takes a generic class for unhashable
-        made: AnyFact = _adapter(rows).validate_python(values)
+        made: AnyFact = _adapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         column, told = _told(first)
@@ -113,7 +113,8 @@ def _check_header(kind: type[AnyFact], header: Iterable[str], name: str, default
     given = list(header)
     if not given:
         raise BadTable(f"{name}, line 1: no header", _COLUMNS)
-    known = _columns(kind)
+    schema: Any = kind
+    known = _columns(schema)
     for column in given:
         if column not in known:
             raise BadTable(f"{name}, line 1: unknown column {column!r}", f"columns: {', '.join(known)}")
@@ -124,7 +125,8 @@ def _check_header(kind: type[AnyFact], header: Iterable[str], name: str, default
             raise BadTable(f"{name}, line 1: column {column!r} is missing", _COLUMNS)
 
 
-def _columns(kind: type[AnyFact]) -> dict[str, bool]:
+@functools.cache
+def _columns(kind: type[Fact]) -> dict[str, bool]:
     """Whether each column is needed."""
     return {one.name: one.default is MISSING for one in fields(kind)}
 
