@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date as day
 from pathlib import Path
 from typing import Any
 
 from gpugap.catalog import accelerators, grid, prices, processors
 from gpugap.catalog.accelerators import Gpu
-from gpugap.catalog.facts import AnyFact
+from gpugap.catalog.facts import AnyFact, Fact
 from gpugap.catalog.grid import CarbonIntensity, Country, CountryName, ElectricityPrice
 from gpugap.catalog.prices import Offer
 from gpugap.catalog.processors import Cpu
 from gpugap.catalog.tables import Spelled, row
 from gpugap.catalog.tiers import FreeTier, free_tiers
-from gpugap.core.errors import BadTable
+from gpugap.core.errors import BadTable, UnknownName
+
+TABLES = {
+    "gpus": "accelerators",
+    "cpus": "processors",
+    "offers": "price_list",
+    "free-tiers": "free_tiers",
+    "countries": "country_names",
+    "carbon-intensity": "carbon",
+    "electricity-prices": "electricity",
+}
+"""Names of the tables on the command line, and where `Catalog` holds them."""
+_SEARCHED = ("gpus", "cpus", "offers", "free-tiers", "countries")
 
 _OWN = ("gpu", "cpu", "offer", "carbon_intensity", "electricity_price")
 _VERBS = ("list", "show", "search", "check", "export", "update")
@@ -71,6 +83,28 @@ class Catalog:
     def country(self, name: str) -> Country:
         """As `catalog.country`."""
         return grid.country(name, self.countries())
+
+    def table(self, name: str) -> Sequence[Fact]:
+        """The rows of a table; see `TABLES`.
+
+        Raises:
+            UnknownName: no such table.
+        """
+        if name not in TABLES:
+            raise UnknownName("table", name, TABLES)
+        rows: Sequence[Fact] = getattr(self, TABLES[name])
+        return rows
+
+    def search(self, text: str) -> list[tuple[str, Fact]]:
+        """Rows that hold all words of a text, in whatever column, each with the name of its table."""
+        wanted = text.lower().split()
+        found: list[tuple[str, Fact]] = []
+        for table in _SEARCHED:
+            for one in self.table(table):
+                held = " ".join(str(value) for value in asdict(one).values() if value is not None).lower()
+                if all(word in held for word in wanted):
+                    found.append((table, one))
+        return found
 
     def countries(self) -> tuple[Country, ...]:
         """All countries with their carbon intensities and prices."""
