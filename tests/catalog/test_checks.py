@@ -48,6 +48,7 @@ def test_what_sources_disagree_on_is_never_of_high_confidence_where_it_is_open()
     ("field", "index", "change", "told"),
     [
         ("accelerators", "t4", {"source": " "}, "no source"),
+        ("accelerators", "rtx-4090", {"notes": ""}, "no note says why"),
         ("accelerators", "t4", {"date": "2027-01"}, "after today"),
         ("accelerators", "t4", {"release_date": "2027-06-01"}, "after today"),
         ("accelerators", "t4", {"release_date": "soon"}, "not a date"),

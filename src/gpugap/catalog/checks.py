@@ -169,12 +169,14 @@ def _electricity(catalog: Catalog, today: day) -> Iterator[Fault]:
 
 
 def _facts(table: str, rows: Iterable[tuple[str, Fact]], today: day) -> Iterator[Fault]:
-    """What every row owes: a source, a date that has been, low confidence where sources disagree on half or double."""
+    """What every row owes: a source, a date that has been, and a reason for high confidence against another source."""
     for name, one in rows:
         if not one.source.strip():
             yield Fault(table, name, "no source")
         if not day(_FIRST_YEAR, 1, 1) <= first_day(one.date) <= today:
             yield Fault(table, name, f"its date {one.date} lies before {_FIRST_YEAR} or after today")
+        if one.disagrees and one.confidence == "high" and not one.notes:
+            yield Fault(table, name, "high confidence although a source disagrees, and no note says why")
 
 
 def _released(text: str, today: day, announced: bool = False) -> Iterator[str]:
