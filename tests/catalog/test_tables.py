@@ -140,6 +140,10 @@ def test_a_price_list_takes_the_place_of_the_packaged_offers(tmp_path):
     path.write_text(HEAD + "t4,0.1\n")
     whole = catalog.load(price_file=path)
     assert len(whole.price_list) == 1
+    path.write_text(HEAD)
+    assert catalog.load(price_file=path).offers("t4") == ()
+    assert len(catalog.load({"offer": [{"gpu": "t4", "usd_per_h": 1}]}, path).price_list) == 1
+    path.write_text(HEAD + "t4,0.1\n")
     assert len(catalog.load({"prices": str(path), "offer": [{"gpu": "l4", "usd_per_h": 1}]}).price_list) == 2
 
 
