@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flax import nnx
 
-from gpugap.core.errors import UnknownName
+from gpugap.core.errors import Unsupported
 from gpugap.frameworks.jax.nets.conv6 import Conv6
 from gpugap.frameworks.jax.nets.cyclegan import Discriminator, Generator
 from gpugap.frameworks.jax.nets.resnet18 import ResNet18
@@ -29,10 +29,10 @@ def build_nets(workload: Workload) -> list[nnx.Module]:
     """The workload's networks without memory behind them: their variables are shapes.
 
     Raises:
-        UnknownName: this framework has no network for the workload.
+        Unsupported: this framework has no network for the workload.
     """
     if workload.family not in BUILDERS:
-        raise UnknownName("network in jax", workload.family, BUILDERS)
+        raise Unsupported(f"gpugap has no {workload.title} in JAX", "use --framework torch")
     nets: nnx.List = nnx.eval_shape(lambda: nnx.List(BUILDERS[workload.family](workload, nnx.Rngs(0))))
     return list(nets)
 

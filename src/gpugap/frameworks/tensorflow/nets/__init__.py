@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpugap.core.errors import UnknownName
+from gpugap.core.errors import Unsupported
 from gpugap.core.step import Step
 from gpugap.frameworks.tensorflow.nets.conv6 import Conv6
 from gpugap.frameworks.tensorflow.nets.cyclegan import Discriminator, Generator, cyclegan_step
@@ -38,10 +38,10 @@ def build_nets(workload: Workload, cell: Cell) -> dict[str, Net]:
         cell: precision and execution mode.
 
     Raises:
-        UnknownName: this framework has no network for the workload.
+        Unsupported: this framework has no network for the workload.
     """
     if workload.family not in BUILDERS:
-        raise UnknownName("network in tensorflow", workload.family, BUILDERS)
+        raise Unsupported(f"gpugap has no {workload.title} in TensorFlow", "use --framework torch")
     named = [(name, network.layers) for network in workload.networks for name in network.models]
     form = Form(DTYPES[cell.precision], workload.dropout, cell.execution == "xla")
     builders = BUILDERS[workload.family]
