@@ -5,17 +5,20 @@
     GpugapError                    code               exit
     ├── UsageError                 usage              2
     │   ├── UnknownName            unknown-name       2
+    │   ├── AmbiguousName          ambiguous-name     2
     │   ├── BadValue               bad-value          2
     │   └── MissingExtra           missing-extra      2
     ├── InputError                 bad-input          2
     │   ├── BadRecordFile          bad-record-file    2
     │   ├── BadStepFile            bad-step-file      2
-    │   └── CorruptData            corrupt-data       2
+    │   ├── CorruptData            corrupt-data       2
+    │   └── BadTable               bad-table          2
     ├── StoreError                 store              2
     │   ├── ForeignDatabase        foreign-database   2
     │   ├── StoreUnavailable       store-unavailable  2
     │   └── StoreWriteFailed       store-write-failed 2
     ├── Unsupported                unsupported        3
+    │   └── Offline                offline            3
     ├── MeasurementError           measurement-failed 4
     │   ├── StepRaised             step-raised        4
     │   ├── StepNotFinite          not-finite         4
@@ -23,12 +26,13 @@
     │   ├── Recompiled             recompiled         4
     │   └── ProcessDied            process-died       4
     ├── ParityFailed               parity-failed      1
+    ├── CheckFailed                check-failed       1
     ├── OutOfMemory                out-of-memory      1
     └── Interrupted                interrupted        130
 
-Exit codes: 0 success; 1 does not fit in memory, or frameworks do not compute the same; 2 usage, missing extra or
-unusable input; 3 unsupported here; 4 a measurement failed or is unstable; 130 interrupted by Ctrl-C (nothing finished
-is lost, the same command resumes).
+Exit codes: 0 success; 1 does not fit in memory, frameworks do not compute the same, or a check found faults; 2 usage,
+missing extra or unusable input; 3 unsupported here; 4 a measurement failed or is unstable; 130 interrupted by Ctrl-C
+(nothing finished is lost, the same command resumes).
 """
 
 from __future__ import annotations
@@ -36,6 +40,9 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from typing import ClassVar
+
+_LISTED = 20
+"""So many names an error lists; more are counted."""
 
 
 class GpugapError(Exception):
@@ -78,8 +85,23 @@ class UnknownName(UsageError):
     def __init__(self, what: str, name: str, known: Iterable[str]) -> None:
         options = sorted(set(known))
         near = difflib.get_close_matches(name.lower(), options, n=3, cutoff=0.4)
-        remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(options) or 'none here'}"
+        remedy = f"did you mean {' or '.join(near)}?" if near else f"known: {_listed(options)}"
         super().__init__(f"unknown {what} {name!r}", remedy)
+
+
+class AmbiguousName(UsageError):
+    """A name that several things here answer to; the remedy lists them.
+
+    Args:
+        what: the kind of thing named, such as ``"GPU"``.
+        name: the name given.
+        options: the names that tell them apart.
+    """
+
+    code = "ambiguous-name"
+
+    def __init__(self, what: str, name: str, options: Iterable[str]) -> None:
+        super().__init__(f"{what} {name!r} could be any of {', '.join(options)}", "say which")
 
 
 class BadValue(UsageError):
@@ -126,6 +148,12 @@ class CorruptData(InputError):
     code = "corrupt-data"
 
 
+class BadTable(InputError):
+    """A table of facts or prices is malformed; the message names line and column."""
+
+    code = "bad-table"
+
+
 class StoreError(GpugapError):
     """The database of records cannot be used."""
 
@@ -155,6 +183,12 @@ class Unsupported(GpugapError):
 
     code = "unsupported"
     exit_code = 3
+
+
+class Offline(Unsupported):
+    """What was asked for needs the network, and it does not answer."""
+
+    code = "offline"
 
 
 class MeasurementError(GpugapError):
@@ -201,6 +235,13 @@ class ParityFailed(GpugapError):
     exit_code = 1
 
 
+class CheckFailed(GpugapError):
+    """A check of the catalog found rows that cannot be true."""
+
+    code = "check-failed"
+    exit_code = 1
+
+
 class OutOfMemory(GpugapError):
     """The work does not fit in the memory of the device."""
 
@@ -213,6 +254,11 @@ class Interrupted(GpugapError):
 
     code = "interrupted"
     exit_code = 130
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return f"{', '.join(names[:_LISTED]) or 'none here'}{more}"
 
 
 def error_of(code: str, message: str, remedy: str) -> GpugapError:

@@ -9,6 +9,7 @@ from gpugap.core.errors import BadValue
 
 UNKNOWN = "unknown"
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(b|ib)?", re.ASCII)
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -66,6 +67,19 @@ def parse_duration(text: str) -> float:
     if not math.isfinite(total) or total <= 0:
         raise BadValue(f"{text!r} is not a duration above zero", "write it as 90s, 10m or 1h30m")
     return total
+
+
+def parse_memory(text: str) -> int:
+    """Bytes in ``24GiB``, ``24GB``, ``512MiB`` or ``16g``; a letter alone is binary, as boards are sold.
+
+    Raises:
+        BadValue: not an amount of memory above zero.
+    """
+    found = _MEMORY.fullmatch(text.strip().lower())
+    if found is None or float(found[1]) <= 0:
+        raise BadValue(f"{text!r} is not an amount of memory above zero", "write it as 24GiB, 24GB or 512MiB")
+    base = 1000 if found[3] == "b" else 1024
+    return int(float(found[1]) * float(base ** ("kmgt".index(found[2]) + 1)))
 
 
 def parse_share(text: str, name: str) -> float:

@@ -1,0 +1,86 @@
+"""What every row of the catalog carries: where it stands, how old it is, how far it can be trusted."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+from datetime import date as day
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field
+
+from gpugap.core.estimate import Estimate
+
+STALE_AFTER_DAYS = 180
+"""Older rows are marked stale wherever they are used."""
+
+Confidence = Literal["high", "medium", "low"]
+"""``high``: published and contradicted by nothing known, or the other source is known to be wrong; ``medium``: one
+source, computed, or it varies between machines; ``low``: recalled, announced, partial, or sources disagree."""
+
+Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+AtLeast0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=0)]
+
+_DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
+
+
+@functools.lru_cache(maxsize=1024)
+def first_day(text: str) -> day:
+    """The first day of ``2026``, ``2026-03`` or ``2026-03-18``.
+
+    Raises:
+        ValueError: no such day.
+    """
+    found = _DATE.fullmatch(text)
+    if found is None:
+        raise ValueError(f"{text!r} is not a date such as 2026-03-18, 2026-03 or 2026")
+    return day(*(int(part or 1) for part in found.groups()))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """A row of the catalog.
+
+    Attributes:
+        source: where it stands.
+        date: day, month or year in which the source said so; its first day counts.
+        confidence: see `Confidence`.
+        disagrees: what another source says instead; empty where none does.
+        notes: what else must be known to use the row.
+
+    Raises:
+        ValueError: the date is none.
+    """
+
+    source: str
+    date: str
+    confidence: Confidence
+    disagrees: str = ""
+    notes: str = ""
+
+    def __post_init__(self) -> None:
+        try:
+            first_day(self.date)
+        except ValueError as error:
+            raise ValueError(f"date: {error}") from error
+
+    def age_days(self, today: day | None = None) -> int:
+        """Days since the source said so."""
+        return ((today or day.today()) - first_day(self.date)).days
+
+    def is_stale(self, today: day | None = None) -> bool:
+        """Whether the row is older than `STALE_AFTER_DAYS`."""
+        return self.age_days(today) > STALE_AFTER_DAYS
+
+    def dated(self, today: day | None = None) -> str:
+        """The date for reading: ``2025-11-16 (stale)``."""
+        return f"{self.date} (stale)" if self.is_stale(today) else self.date
+
+    def estimate(self, value: float | None, unit: str, today: day | None = None) -> Estimate:
+        """A number of this row as a published estimate, whose method is source and date."""
+        return Estimate(value, None, None, None, unit, "published", f"{self.source}, {self.dated(today)}", None)
+
+
+AnyFact = TypeVar("AnyFact", bound=Fact)
