@@ -128,7 +128,8 @@ class Workload:
         weight_decay: of the optimizer.
         source: paper and section the specification follows.
         images: images a sample takes: 1, or 2 for a pair of domains.
-        dropout: share of the inputs of the second and later of several linear layers that training drops.
+        dropout: share that training drops: of the inputs of the second and later of several linear layers; in a
+            transformer of embeddings, of attention and of what is added to the shortcut.
         vocabulary: different tokens of a text; 0 for images.
     """
 

@@ -9,9 +9,10 @@ VOCABULARY, CONTEXT = 50257, 1024
 
 
 def gpt2(tokens: int = CONTEXT) -> Workload:
-    """GPT-2 small: 12 blocks of width 768, the last layer tied to the token embedding; AdamW at 6e-4, no dropout.
+    """GPT-2 small: 12 blocks of width 768, the last layer tied to the token embedding; AdamW at 6e-4.
 
-    Learning rate and weight decay are GPT-3's for this size (Brown et al. 2020, table 2.1); GPT-2's paper gives none.
+    GPT-2's paper gives no training details: dropout is GPT's (Radford et al. 2018, section 4.1), learning rate and
+    weight decay are GPT-3's for this size (Brown et al. 2020, table 2.1).
 
     Args:
         tokens: of a sample; 1024 in the paper.
@@ -34,5 +35,6 @@ def gpt2(tokens: int = CONTEXT) -> Workload:
         learning_rate=6e-4,
         weight_decay=0.1,
         source="Radford et al. 2019, Language Models are Unsupervised Multitask Learners, table 2",
+        dropout=0.1,
         vocabulary=VOCABULARY,
     )

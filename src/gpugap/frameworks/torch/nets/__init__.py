@@ -32,7 +32,7 @@ BUILDERS: dict[str, Callable[[Workload], list[nn.Module]]] = {
     "resnet18": lambda spec: [ResNet18(spec.image_size, spec.classes)],
     "vgg16": lambda spec: [VGG16(spec.image_size, spec.classes, spec.dropout)],
     "cyclegan": lambda _: build_models(),
-    "gpt2": lambda spec: [GPT2((WIDTH, HEADS, DEPTH), spec.vocabulary, CONTEXT)],
+    "gpt2": lambda spec: [GPT2((WIDTH, HEADS, DEPTH), spec.vocabulary, CONTEXT, spec.dropout)],
     "vit": lambda spec: [ViT((WIDTH, HEADS, DEPTH), spec.image_size, PATCH, spec.classes)],
 }
 """Modules of each family, in the order of the specification's models."""

@@ -14,11 +14,12 @@ class Block(nn.Module):
         width: of a token.
         heads: of attention.
         causal: a token sees those before it alone.
+        dropout: share dropped of attention and of what is added to the shortcut.
     """
 
-    def __init__(self, width: int, heads: int, *, causal: bool) -> None:
+    def __init__(self, width: int, heads: int, *, causal: bool, dropout: float = 0.0) -> None:
         super().__init__()
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.dropout = heads, causal, dropout
         eps = 1e-5 if causal else 1e-6
         self.norm1 = nn.LayerNorm(width, eps)
         self.qkv = nn.Linear(width, 3 * width)
@@ -32,10 +33,14 @@ class Block(nn.Module):
         batch, length, width = tokens.shape
         heads = self.qkv(self.norm1(tokens)).view(batch, length, 3, self.heads, width // self.heads)
         query, key, value = heads.permute(2, 0, 3, 1, 4)
-        mixed = functional.scaled_dot_product_attention(query, key, value, is_causal=self.causal)
-        tokens = tokens + self.proj(mixed.transpose(1, 2).reshape(batch, length, width))
+        share = self.dropout if self.training else 0.0
+        mixed = functional.scaled_dot_product_attention(query, key, value, dropout_p=share, is_causal=self.causal)
+        tokens = tokens + self._dropped(self.proj(mixed.transpose(1, 2).reshape(batch, length, width)))
         curve = "tanh" if self.causal else "none"
-        return tokens + self.down(functional.gelu(self.up(self.norm2(tokens)), approximate=curve))
+        return tokens + self._dropped(self.down(functional.gelu(self.up(self.norm2(tokens)), approximate=curve)))
+
+    def _dropped(self, hidden: torch.Tensor) -> torch.Tensor:
+        return functional.dropout(hidden, self.dropout, self.training)
 
 
 class GPT2(nn.Module):
@@ -45,19 +50,22 @@ class GPT2(nn.Module):
         shape: width, heads and number of blocks.
         vocabulary: different tokens.
         context: tokens it can see at most.
+        dropout: share dropped of embeddings and in every block.
     """
 
-    def __init__(self, shape: tuple[int, int, int], vocabulary: int, context: int) -> None:
+    def __init__(self, shape: tuple[int, int, int], vocabulary: int, context: int, dropout: float = 0.0) -> None:
         super().__init__()
+        self.dropout = dropout
         width, heads, depth = shape
         self.tokens = nn.Embedding(vocabulary, width)
         self.positions = nn.Embedding(context, width)
-        self.blocks = nn.ModuleList(Block(width, heads, causal=True) for _ in range(depth))
+        self.blocks = nn.ModuleList(Block(width, heads, causal=True, dropout=dropout) for _ in range(depth))
         self.norm = nn.LayerNorm(width)
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Scores of the next token, (batch, tokens, vocabulary)."""
         hidden = self.tokens(tokens) + self.positions.weight[: tokens.shape[1]]
+        hidden = functional.dropout(hidden, self.dropout, self.training)
         for block in self.blocks:
             hidden = block(hidden)
         return functional.linear(self.norm(hidden), self.tokens.weight)

@@ -200,15 +200,32 @@ class _Run:
         def end(_optimizer: Any, _args: Any, _named: Any) -> None:
             recorder.updating = False
 
+        scaler: Any = torch.amp.GradScaler
+        own = {name: getattr(scaler, name) for name in ("unscale_", "step", "update")}
+
+        def updating(work: Any) -> Any:
+            def run(*arguments: Any, **named: Any) -> Any:
+                recorder.updating = True
+                try:
+                    return work(*arguments, **named)
+                finally:
+                    recorder.updating = False
+
+            return run
+
         hooks = [
             nn.modules.module.register_module_forward_pre_hook(enter),
             nn.modules.module.register_module_forward_hook(leave),
             register_optimizer_step_pre_hook(begin),
             register_optimizer_step_post_hook(end),
         ]
+        for name, work in own.items():
+            setattr(scaler, name, updating(work))
         try:
             yield
         finally:
+            for name, work in own.items():
+                setattr(scaler, name, work)
             for hook in hooks:
                 hook.remove()
 
