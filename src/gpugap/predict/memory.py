@@ -111,8 +111,9 @@ def memory(oplist: OpList, capability: Capability, *, channels_last: bool = Fals
         capability: its compute capability.
         channels_last: whether convolutions run channels-last.
     """
-    least, likely, most = (replay(oplist, case) for case in cases(capability, channels_last=channels_last))
-    untraced = int(cases(capability)[2].untraced_share * most.allocated_bytes)
+    known = cases(capability, channels_last=channels_last)
+    least, likely, most = (replay(oplist, case) for case in known)
+    untraced = int(known[2].untraced_share * most.allocated_bytes)
     allocated = _estimate(least.allocated_bytes, likely.allocated_bytes, most.allocated_bytes + untraced)
     reserved = _estimate(least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
     ends = (least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
@@ -129,11 +130,20 @@ def memory(oplist: OpList, capability: Capability, *, channels_last: bool = Fals
     )
 
 
-def most_device_bytes(oplist: OpList, capability: Capability, *, likely: bool = False) -> int:
-    """The high end of the device total, or its likely value, without the rest."""
-    case = cases(capability)[1 if likely else 2]
+def device_total(oplist: OpList, capability: Capability, name: str, *, channels_last: bool = False) -> int:
+    """One end of the device total without the rest.
+
+    Args:
+        oplist: traced for the GPU's attention kernels.
+        capability: its compute capability.
+        name: ``least``, ``likely`` or ``most``.
+        channels_last: whether convolutions run channels-last.
+    """
+    place = ("least", "likely", "most").index(name)
+    case = cases(capability, channels_last=channels_last)[place]
     found = replay(oplist, case)
-    return found.reserved_bytes + int(case.untraced_share * found.allocated_bytes) + CONTEXT[1 if likely else 2]
+    held = found.allocated_bytes if name == "least" else found.reserved_bytes
+    return held + int(case.untraced_share * found.allocated_bytes) + CONTEXT[place]
 
 
 def capability_of(text: str, name: str) -> Capability:

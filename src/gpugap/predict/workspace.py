@@ -102,6 +102,6 @@ def assumptions(oplist: OpList, capability: Capability) -> dict[str, str]:
         said["cudnn"] = f"0 to {_CUDNN_MOST // MIB} MiB of workspace a convolution, likely up to {_CUDNN_LIKELY // MIB}"
     if oplist.optimizer:
         said["optimizer"] = oplist.optimizer + (
-            ", whose temporaries are as large as the parameters" if "foreach" in oplist.optimizer else ""
+            ", with temporaries for all parameters at once" if "foreach" in oplist.optimizer else ""
         )
     return said
