@@ -20,7 +20,7 @@ import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
-VERBS = ("study", "measure", "compare", "parity", "report", "records", "doctor")
+VERBS = ("study", "measure", "compare", "fit", "parity", "report", "records", "doctor")
 RECORD_VERBS = ("list", "show", "export", "import", "delete")
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 

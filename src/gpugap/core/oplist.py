@@ -184,6 +184,8 @@ def traced(first: OpList, second: OpList) -> Traced:
 
 def _difference(first: OpList, second: OpList) -> str:
     """Why a third batch does not follow from two; empty where it does."""
+    if (first.ops, first.storages) == (second.ops, second.storages):
+        return "nothing in it grows with the batch; give it as FILE.py:make_step, which builds it for a batch"
     if len(first.ops) != len(second.ops) or len(first.storages) != len(second.storages):
         return "its number of operators depends on the batch; trace that batch itself with --batch"
     for one, other in zip(first.ops, second.ops, strict=True):

@@ -149,6 +149,8 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
     """
     from gpugap.frameworks.torch.trace.wish import Wish
 
+    if not isinstance(step, str | Step):
+        raise BadValue(f"{type(step).__name__} is no step", "give a name, FILE.py:make_step, or gpugap.step(...)")
     mode = step.mode if isinstance(step, Step) else mode
     size = batch if batch is not None else batch_of(step) or _DEFAULT_BATCH
     _check(size, mode=mode, precision=precision, attention=attention)

@@ -36,7 +36,7 @@ def savings(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> 
         for name, change, other in _changes(tracer, wish, target, max_batch)
         if (saving := _tried(tracer, (name, change), other, target)) is not None
     ]
-    better = [saving for saving in found if (saving.device.value or 0) < (now.value or 0)]
+    better = [saving for saving in found if (saving.device.low or 0) < (now.low or 0)]
     return tuple(sorted(better, key=lambda saving: saving.device.value or 0))
 
 

@@ -20,7 +20,7 @@ from gpugap.core.setting import Setting
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.step import body
 from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
-from gpugap.frameworks.torch.trace.optimizers import described, on_host
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, described, on_host
 from gpugap.frameworks.torch.trace.recorder import Places, Recorder
 from gpugap.frameworks.torch.trace.sources import Source, with_batch
 from gpugap.frameworks.torch.trace.stand_ins import stand_ins
@@ -28,6 +28,7 @@ from gpugap.frameworks.torch.trace.variants import changed
 from gpugap.frameworks.torch.trace.wish import Wish
 
 _MEASURE = "gpugap measure runs the step itself"
+_NO_CUDA = ("not compiled with CUDA", "No CUDA GPUs", "NVIDIA driver", "not linked with support for cuda")
 
 
 def trace(source: Source, wish: Wish) -> Traced:
@@ -48,7 +49,7 @@ def trace(source: Source, wish: Wish) -> Traced:
         step = _checked(source.build(part, fake), wish, source.name)
         first = _Run(changed(step, wish), wish, source.name, attention).oplist(wish.batch)
         if not wish.both:
-            return Traced(first, why="traced at this batch alone")
+            return Traced(first, why="it was traced at this batch alone")
         try:
             twin = changed(source.build(2 * part, fake), wish) if source.again else with_batch(step, part, 2 * part)
             second = _Run(twin, wish, source.name, attention).oplist(2 * wish.batch)
@@ -73,7 +74,7 @@ def _told(name: str) -> Iterator[None]:
     except GpugapError:
         raise
     except Exception as error:
-        if "not compiled with CUDA" in str(error) or "No CUDA GPUs" in str(error) or "NVIDIA driver" in str(error):
+        if any(mark in str(error) for mark in _NO_CUDA):
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
             raise Unsupported(message, "use the device that make_step is given") from error
         raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
@@ -92,9 +93,7 @@ def _place(error: BaseException) -> str:
     return f" ({Path(users[-1].filename).name}:{users[-1].lineno})" if users else ""
 
 
-def _checked(step: Any, wish: Wish, name: str) -> Step:
-    if not isinstance(step, Step):
-        step = Step(models=(), run=lambda _: step(), mode=wish.mode)
+def _checked(step: Step, wish: Wish, name: str) -> Step:
     if step.mode != wish.mode:
         raise Unsupported(f"{name} is a step for {step.mode}, asked for {wish.mode}", f"use --mode {step.mode}")
     return step
@@ -164,6 +163,10 @@ class _Run:
         for prefix, model in zip(self._paths, self._models, strict=True):
             for name, tensor in (*model.named_parameters(), *model.named_buffers()):
                 recorder.hold(tensor, "parameter", prefix + name)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    recorder.hold(parameter, "parameter", self._names.get(id(parameter), ""))
         self._mark_gradients(recorder, self._names)
         for optimizer in self._optimizers:
             for parameter, state in optimizer.state.items():
@@ -174,6 +177,17 @@ class _Run:
                             recorder.leave_out(value)
         for tensor in _tensors(self._step.batch):
             recorder.hold(tensor, "input")
+
+    def _know(self, optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
+        """An optimizer that only the step's own body knows of is met when it begins to work."""
+        if optimizer in self._optimizers:
+            return
+        self._optimizers.append(optimizer)
+        as_on_gpu(optimizer)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._names.setdefault(id(parameter), f"parameter {len(self._names)}")
+                recorder.mark(parameter, "parameter", self._names[id(parameter)])
 
     def _mark_gradients(self, recorder: Recorder, names: Mapping[int, str]) -> None:
         for optimizer in self._optimizers:
@@ -193,7 +207,8 @@ class _Run:
         def leave(_module: nn.Module, _inputs: Any, _output: Any) -> None:
             stack.pop()
 
-        def begin(_optimizer: Any, _args: Any, _named: Any) -> None:
+        def begin(optimizer: torch.optim.Optimizer, _args: Any, _named: Any) -> None:
+            self._know(optimizer, recorder)
             self._mark_gradients(recorder, self._names)
             recorder.updating = True
 
@@ -232,7 +247,8 @@ class _Run:
     def _written(self, recorder: Recorder, batch: int) -> OpList:
         trained = self._wish.mode == "train"
         counts = recorder.uncounted
-        parameters = {id(p): p.numel() for model in self._models for p in model.parameters()}
+        updated = [p for one in self._optimizers for group in one.param_groups for p in group["params"]]
+        parameters = {id(p): p.numel() for p in (*(p for model in self._models for p in model.parameters()), *updated)}
         return OpList(
             name=self._name,
             mode=self._wish.mode,
