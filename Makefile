@@ -14,15 +14,16 @@ FRAMEWORKS ?= torch
 TENSORFLOW := $(if $(shell command -v nvidia-smi 2>/dev/null),tensorflow,tensorflow-cpu)
 STUDY := $(if $(filter all,$(FRAMEWORKS)),torch$(comma)$(TENSORFLOW)$(comma)jax,torch)
 
-.PHONY: help study test check bench stats docs clean
+.PHONY: help study test check bench stats docs measure-memory clean
 
 help:
 	@echo "make study   measure this machine (at most 14 minutes) and make a page to open"
 	@echo "make test    run the test suite"
 	@echo "make check   lint, types, floors, sizes, documentation"
-	@echo "make bench   overhead against a bare loop, start-up times"
+	@echo "make bench   overhead against a bare loop, start-up times, cost of a trace"
 	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
+	@echo "make measure-memory   hold predicted memory against a GPU of this machine"
 	@echo "make clean   remove .venv and everything built"
 
 $(BIN)/python:
@@ -53,12 +54,16 @@ bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/identical.py
+	$(BIN)/python benchmarks/tracing.py
 
 stats: $(VENV)/test.done
 	$(BIN)/python benchmarks/error_rates.py
 
 docs: $(VENV)/test.done
 	$(BIN)/python docs/build.py
+
+measure-memory: $(VENV)/study-torch.done
+	$(BIN)/python benchmarks/measure_memory.py
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

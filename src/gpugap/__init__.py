@@ -21,18 +21,24 @@ if TYPE_CHECKING:
     from gpugap.study.api import Measurement as Measurement
     from gpugap.study.api import compare as compare
     from gpugap.study.api import measure as measure
+    from gpugap.study.fit import Fits as Fits
+    from gpugap.study.fit import fit as fit
+    from gpugap.study.fit import step as step
 
 _HOMES = {
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
+    "Fits": "gpugap.study.fit",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
+    "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "step": "gpugap.study.fit",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough

@@ -30,26 +30,32 @@ PUBLIC = [
     "Cell",
     "Comparison",
     "Estimate",
+    "Fits",
     "GpugapError",
     "Measurement",
     "Record",
     "Step",
     "__version__",
     "compare",
+    "fit",
     "measure",
+    "step",
 ]
 
 HOMES = {
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
+    "Fits": "gpugap.study.fit",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
+    "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "step": "gpugap.study.fit",
 }
 
 

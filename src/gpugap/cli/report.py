@@ -12,6 +12,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
+    from gpugap.predict.fit import Fit
 
 
 def report(
@@ -66,7 +67,9 @@ def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 
 
-def write_page(records: Sequence[Record], command: str, page: Path, form: str | None = None) -> Path:
+def write_page(
+    records: Sequence[Record], command: str, page: Path, form: str | None = None, *, fits: Sequence[Fit] = ()
+) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
     Raises:
@@ -82,7 +85,7 @@ def write_page(records: Sequence[Record], command: str, page: Path, form: str | 
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
-    text = render_page(records, command=command) if form == "html" else render(records, form)
+    text = render_page(records, command=command, fits=fits) if form == "html" else render(records, form)
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -63,9 +63,13 @@ def _write_page(records: Sequence[Record], outcome: Outcome, page: Path, output:
     """Writes the page; the study stands without it, so what is missing is a warning."""
     from gpugap.cli.report import write_page
     from gpugap.core.errors import InputError, MissingExtra
+    from gpugap.study.memory import foresee
 
+    foreseen = foresee([record.cell for record in outcome.records])
+    for said in foreseen.left_out:
+        output.warn(f"memory not predicted: {said}")
     try:
-        return str(write_page(records, outcome.session.command, page))
+        return str(write_page(records, outcome.session.command, page, fits=foreseen.fits))
     except (InputError, MissingExtra) as error:
         output.warn(f"no page: {error}")
         return None

@@ -7,7 +7,7 @@ from typing import Literal
 
 from gpugap.core.cell import Mode
 
-LayerKind = Literal["conv", "transposed", "linear", "batchnorm"]
+LayerKind = Literal["conv", "transposed", "linear", "batchnorm", "layernorm", "embedding", "attention", "tied"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +16,9 @@ class Layer:
 
     Attributes:
         name: dotted name, the same in every framework.
-        kind: ``conv`` (2-d), ``transposed`` (2-d convolution), ``linear`` or ``batchnorm`` (2-d, affine).
+        kind: ``conv`` (2-d), ``transposed`` (2-d convolution), ``linear``, ``batchnorm`` (2-d, affine), ``layernorm``
+            (affine), ``embedding`` (a table of `inputs` rows), ``attention`` (tokens to each other, no parameters) or
+            ``tied`` (linear with an embedding's table for weight).
         inputs: input channels or features.
         outputs: output channels or features.
         size: height and width of a convolution's output, of a transposed one's input; 1 for the others.
@@ -24,6 +26,7 @@ class Layer:
         stride: of a convolution.
         padding: of a convolution, on every side.
         bias: whether it has one.
+        tokens: of a sample that a linear layer or attention is applied to; 1 for the others.
     """
 
     name: str
@@ -35,20 +38,28 @@ class Layer:
     stride: int = 1
     padding: int = 0
     bias: bool = True
+    tokens: int = 1
 
     @property
     def parameters(self) -> int:
         """Trainable parameters."""
-        if self.kind == "batchnorm":
+        if self.kind in ("batchnorm", "layernorm"):
             return 2 * self.outputs
+        if self.kind in ("attention", "tied"):
+            return 0
         return self.inputs * self.outputs * self.kernel**2 + (self.outputs if self.bias else 0)
 
     @property
     def flops(self) -> int:
-        """Operations of one sample's forward pass, two a multiply-add; bias and batch norm not counted."""
-        if self.kind == "batchnorm":
+        """Operations of one sample's forward pass, two a multiply-add; bias, norms and embeddings not counted.
+
+        Attention multiplies twice, scores and values, each token with every token.
+        """
+        if self.kind in ("batchnorm", "layernorm", "embedding"):
             return 0
-        return 2 * self.inputs * self.outputs * self.kernel**2 * self.size**2
+        if self.kind == "attention":
+            return 4 * self.tokens**2 * self.outputs
+        return 2 * self.inputs * self.outputs * self.kernel**2 * self.size**2 * self.tokens
 
 
 def path(*names: str) -> str:
@@ -108,16 +119,18 @@ class Workload:
         name: with the size: ``resnet18@32``.
         family: network without the size: ``resnet18``; names the builder in each framework's ``nets``.
         title: for people: ``ResNet-18``.
-        image_size: height and width of the 3-channel input.
+        image_size: height and width of the 3-channel input; of text the tokens of a sample.
         classes: outputs of the last layer; 0 where nothing is classified.
         networks: the models.
-        optimizer: ``adam`` or ``sgd``.
+        optimizer: ``adam``, ``adamw`` or ``sgd``.
         learning_rate: of the optimizer.
         momentum: of ``sgd``; 0 otherwise.
         weight_decay: of the optimizer.
         source: paper and section the specification follows.
         images: images a sample takes: 1, or 2 for a pair of domains.
-        dropout: share of the inputs of the second and later of several linear layers that training drops.
+        dropout: share that training drops: of the inputs of the second and later of several linear layers; in a
+            transformer of embeddings, of attention and of what is added to the shortcut.
+        vocabulary: different tokens of a text; 0 for images.
     """
 
     name: str
@@ -126,13 +139,14 @@ class Workload:
     image_size: int
     classes: int
     networks: tuple[Network, ...]
-    optimizer: Literal["adam", "sgd"]
+    optimizer: Literal["adam", "adamw", "sgd"]
     learning_rate: float
     source: str
     momentum: float = 0.0
     weight_decay: float = 0.0
     images: int = 1
     dropout: float = 0.0
+    vocabulary: int = 0
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -141,8 +155,8 @@ class Workload:
 
     @property
     def input_shape(self) -> tuple[int, int, int]:
-        """Channels, height, width."""
-        return (3, self.image_size, self.image_size)
+        """Channels, height, width; of a text 1, 1, tokens."""
+        return (1, 1, self.image_size) if self.vocabulary else (3, self.image_size, self.image_size)
 
     @property
     def parameters(self) -> int:

@@ -98,6 +98,11 @@ def load_step(target: Target, cell: Cell) -> Step:
     Raises:
         BadStepFile: the factory returns something that is no step, or a step of another mode.
     """
+    return as_step(load_factory(target)(cell.batch, cell.device), cell.mode, target.name)
+
+
+def load_factory(target: Target) -> Callable[[int, str], Any]:
+    """Runs the user's file in this process; its factory."""
     assert target.path is not None
     sys.path.insert(0, str(target.path.parent))
     spec = importlib.util.spec_from_file_location(target.path.stem, target.path)
@@ -105,8 +110,8 @@ def load_step(target: Target, cell: Cell) -> Step:
     module = importlib.util.module_from_spec(spec)
     sys.modules[target.path.stem] = module
     spec.loader.exec_module(module)
-    made = getattr(module, target.function)(cell.batch, cell.device)
-    return as_step(made, cell.mode, target.name)
+    factory: Callable[[int, str], Any] = getattr(module, target.function)
+    return factory
 
 
 def as_step(made: Step | Callable[[], Any], mode: str, name: str) -> Step:

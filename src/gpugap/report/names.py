@@ -11,7 +11,7 @@ from gpugap.explain.cells import CellSummary
 from gpugap.explain.frameworks import FrameworkComparison
 from gpugap.explain.pairs import Pair
 from gpugap.report.contents import Contents, family, is_own_step, is_pipeline_check
-from gpugap.workloads import all_workloads
+from gpugap.workloads import all_workloads, yardsticks
 
 CHECK = "pipeline check: no network was run"
 DEFAULT, TUNED = "as it comes", "tuned"
@@ -35,7 +35,7 @@ def network(workload: str) -> str:
 
 @cache
 def _titles() -> dict[str, str]:
-    return {spec.family: spec.title for spec in all_workloads().values()}
+    return {spec.family: spec.title for spec in (all_workloads() | yardsticks()).values()}
 
 
 def size(workload: str) -> str:

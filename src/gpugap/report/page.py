@@ -8,6 +8,7 @@ from importlib import resources
 from gpugap.core.record import Record
 from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
+from gpugap.predict.fit import Fit
 from gpugap.report import figures, tables
 from gpugap.report.answer import Answer, answer
 from gpugap.report.charts import speedup_chart, time_chart
@@ -16,6 +17,7 @@ from gpugap.report.fairness import fairness
 from gpugap.report.frameworks import frameworks
 from gpugap.report.inside import inside_tables
 from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind_badge, paragraph, section, tag
+from gpugap.report.memory import fit_lead, fit_section
 from gpugap.report.methods import methods
 from gpugap.report.overview import overview
 from gpugap.report.strips import groups, strip_chart
@@ -48,20 +50,21 @@ _HATCH = (
 )
 
 
-def render_page(records: Sequence[Record], *, command: str, title: str = TITLE) -> str:
+def render_page(records: Sequence[Record], *, command: str, title: str = TITLE, fits: Sequence[Fit] = ()) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
     Args:
         records: of any number of sessions, machines and cells, failures included.
         command: what makes these records again.
         title: of the document.
+        fits: predictions of memory, for a section of their own.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command) if part[1].text}
-    header = joined([_header(contents, title), _links(parts)], Html("\n"))
+    parts = {anchor: part for anchor, part in _sections(contents, command, fits) if part[1].text}
+    header = joined([_header(contents, title, fits), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -75,14 +78,14 @@ def render_page(records: Sequence[Record], *, command: str, title: str = TITLE) 
     )
 
 
-def _header(contents: Contents, title: str) -> Html:
+def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
     first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", found.lead),
+        tag("h1", found.lead if contents.records or not fits else fit_lead(fits)),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
@@ -95,7 +98,7 @@ def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
     return tag("nav", joined([tag("a", part[0], href=f"#{anchor}") for anchor, part in parts.items()], "\n"))
 
 
-def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str, Html]]]:
+def _sections(contents: Contents, command: str, fits: Sequence[Fit]) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
     if contents.records:
         yield "speedups", ("Speedups", _speedups(contents))
@@ -108,6 +111,7 @@ def _sections(contents: Contents, command: str) -> Iterator[tuple[str, tuple[str
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
+    yield "memory", ("Does it fit?", fit_section(fits))
     yield "again", ("Measure it again", _again(contents, command))
 
 

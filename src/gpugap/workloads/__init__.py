@@ -8,20 +8,29 @@ from gpugap.core.errors import UnknownName
 from gpugap.core.workload import Workload
 from gpugap.workloads.conv6 import conv6
 from gpugap.workloads.cyclegan import cyclegan
+from gpugap.workloads.gpt2 import gpt2
 from gpugap.workloads.resnet18 import resnet18
 from gpugap.workloads.vgg16 import vgg16
+from gpugap.workloads.vit import vit
 
 
 def all_workloads() -> dict[str, Workload]:
-    """Every built-in workload by name."""
+    """Every built-in workload that all frameworks have, by name."""
     specifications = (conv6(), vgg16(32), resnet18(32), cyclegan(), vgg16(224), resnet18(224))
     return {spec.name: spec for spec in specifications}
+
+
+def yardsticks() -> dict[str, Workload]:
+    """The modern yardsticks by name, which PyTorch alone has."""
+    return {spec.name: spec for spec in (gpt2(), vit())}
 
 
 FORMS: dict[str, tuple[Callable[[int], Workload], int]] = {
     "vgg16": (vgg16, 32),
     "resnet18": (resnet18, 32),
     "cyclegan": (cyclegan, 32),
+    "gpt2": (gpt2, 32),
+    "vit": (vit, 16),
 }
 """Families that take other sizes than the listed ones: their specification, and the step between sizes."""
 
@@ -39,7 +48,7 @@ def workload(name: str) -> Workload:
     Raises:
         UnknownName: no such workload; says the nearest names.
     """
-    known = all_workloads()
+    known = all_workloads() | yardsticks()
     families = {spec.family: spec.name for spec in reversed(known.values())}
     full = families.get(name.lower(), name.lower())
     if full in known:

@@ -18,14 +18,19 @@ if TYPE_CHECKING:
     Weights = dict[str, NDArray[np.float32]]
 
 
+_NORMS = ("batchnorm", "layernorm")
+
+
 def weight_shape(layer: Layer) -> tuple[int, ...]:
     """Shape of a layer's ``weight`` in the canonical layout.
 
     Convolution (outputs, inputs, height, width), transposed convolution (inputs, outputs, height, width), linear
-    (outputs, inputs), batch norm (outputs,).
+    (outputs, inputs), embedding (inputs, outputs), batch norm and layer norm (outputs,).
     """
-    if layer.kind == "batchnorm":
+    if layer.kind in _NORMS:
         return (layer.outputs,)
+    if layer.kind == "embedding":
+        return (layer.inputs, layer.outputs)
     channels = (layer.inputs, layer.outputs) if layer.kind == "transposed" else (layer.outputs, layer.inputs)
     return channels if layer.kind == "linear" else (*channels, layer.kernel, layer.kernel)
 
@@ -39,8 +44,9 @@ def initial_weights(workload: Workload, seed: int) -> Weights:
     """Every trainable parameter of a workload's models, by dotted path (``layer1.0.conv1.weight``).
 
     Classifiers: weights and biases uniform in ±1/sqrt(inputs of a neuron), as PyTorch's layers are (He et al. 2015,
-    arXiv:1502.01852, with gain for a leaky slope of sqrt 5); batch norm starts at weight 1 and bias 0. CycleGAN: normal
-    with standard deviation 0.02, biases 0. Each tensor has a stream of its own, so none depends on another.
+    arXiv:1502.01852, with gain for a leaky slope of sqrt 5); norms start at weight 1 and bias 0. CycleGAN: normal with
+    standard deviation 0.02, biases 0; so are embeddings (Radford et al. 2019). Each tensor has a stream of its own, so
+    none depends on another.
 
     Args:
         workload: the specification.
@@ -49,9 +55,9 @@ def initial_weights(workload: Workload, seed: int) -> Weights:
     found: Weights = {}
     for key, layer, shape in _parameters(workload):
         random, bias = np.random.default_rng([seed, zlib.crc32(key.encode())]), key.endswith(".bias")
-        if layer.kind == "batchnorm":
+        if layer.kind in _NORMS:
             found[key] = np.full(shape, 0 if bias else 1, np.float32)
-        elif workload.family == "cyclegan":
+        elif workload.family == "cyclegan" or layer.kind == "embedding":
             found[key] = np.zeros(shape, np.float32) if bias else _normal(shape, random)
         else:
             found[key] = _uniform(layer, shape, random)
@@ -63,6 +69,8 @@ def _parameters(workload: Workload) -> Iterator[tuple[str, Layer, tuple[int, ...
     for network in workload.networks:
         for model in network.models:
             for layer in network.layers:
+                if not layer.parameters:
+                    continue
                 yield path(model, layer.name, "weight"), layer, weight_shape(layer)
                 if layer.bias:
                     yield path(model, layer.name, "bias"), layer, (layer.outputs,)

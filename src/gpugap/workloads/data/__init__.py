@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gpugap.core.errors import BadValue
 from gpugap.workloads.data.cifar import cifar10_source
 from gpugap.workloads.data.folder import folder_source
-from gpugap.workloads.data.synthetic import synthetic, synthetic_source
+from gpugap.workloads.data.synthetic import synthetic, synthetic_source, synthetic_text
 
 if TYPE_CHECKING:
     from gpugap.core.workload import Workload
@@ -37,7 +37,7 @@ def parse_source(text: str) -> tuple[str, Path | None]:
 
 def load_batch(source: str, workload: Workload, batch: int, seed: int) -> Batch:
     """One batch for a workload; as `open_data`."""
-    if parse_source(source)[1] is None:
+    if parse_source(source)[1] is None and not workload.vocabulary:
         return synthetic(batch * workload.images, workload.image_size, max(1, workload.classes), seed)
     return open_data(source, workload, seed)(batch)
 
@@ -53,7 +53,8 @@ def open_data(source: str, workload: Workload, seed: int, part: str = "all") -> 
 
     Returns:
         A function of the batch size that gives images as float32 of shape (n, 3, size, size) near zero mean and unit
-        variance, n being batch times the images a sample takes, and labels as int64 (n,), 0 without classes.
+        variance, n being batch times the images a sample takes, and labels as int64 (n,), 0 without classes. For a
+        text tokens as float32 and the tokens after them as int64, both (batch, tokens).
 
     Raises:
         CorruptData: the path does not hold what it should.
@@ -61,6 +62,10 @@ def open_data(source: str, workload: Workload, seed: int, part: str = "all") -> 
     """
     kind, path = parse_source(source)
     size = workload.image_size
+    if workload.vocabulary:
+        if path is not None:
+            raise BadValue(f"{workload.name} reads text, {source} holds images", "use synthetic")
+        return synthetic_text(size, workload.vocabulary, seed)
     if path is None:
         draw = synthetic_source(size, max(1, workload.classes), seed)
     elif kind == "cifar10":

@@ -71,6 +71,28 @@ def synthetic_source(size: int, classes: int, seed: int) -> Callable[[int], Batc
     return draw
 
 
+def synthetic_text(tokens: int, vocabulary: int, seed: int) -> Callable[[int], Batch]:
+    """Draws random texts: tokens by Zipf's law, the first the most frequent, as in natural language.
+
+    Args:
+        tokens: of a sample.
+        vocabulary: different tokens.
+        seed: of the draws.
+
+    Returns:
+        A function of the batch size that gives tokens as float32, which holds them exactly, and the tokens after them
+        as int64, both (batch, tokens).
+    """
+    random = np.random.default_rng(seed)
+    share = 1 / np.arange(1, vocabulary + 1)
+
+    def draw(batch: int) -> Batch:
+        text = random.choice(vocabulary, size=(batch, tokens + 1), p=share / share.sum())
+        return text[:, :-1].astype(np.float32), np.ascontiguousarray(text[:, 1:])
+
+    return draw
+
+
 def _pink(random: np.random.Generator, shape: tuple[int, int, int]) -> NDArray[np.float64]:
     """Noise of shape (n, channels, size, size) with amplitude 1/f, unit variance."""
     count, channels, size = shape

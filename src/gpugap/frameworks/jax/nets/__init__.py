@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 from flax import nnx
 
-from gpugap.core.errors import UnknownName
 from gpugap.frameworks.jax.nets.conv6 import Conv6
 from gpugap.frameworks.jax.nets.cyclegan import Discriminator, Generator
 from gpugap.frameworks.jax.nets.resnet18 import ResNet18
 from gpugap.frameworks.jax.nets.vgg16 import VGG16
+from gpugap.frameworks.missing import missing_network
 
 if TYPE_CHECKING:
     from gpugap.core.workload import Workload
@@ -29,10 +29,11 @@ def build_nets(workload: Workload) -> list[nnx.Module]:
     """The workload's networks without memory behind them: their variables are shapes.
 
     Raises:
-        UnknownName: this framework has no network for the workload.
+        UnknownName: no framework has a network for the workload.
+        Unsupported: this one has none.
     """
     if workload.family not in BUILDERS:
-        raise UnknownName("network in jax", workload.family, BUILDERS)
+        raise missing_network(workload, "jax", BUILDERS)
     nets: nnx.List = nnx.eval_shape(lambda: nnx.List(BUILDERS[workload.family](workload, nnx.Rngs(0))))
     return list(nets)
 

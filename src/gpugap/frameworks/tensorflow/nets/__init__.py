@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from gpugap.core.errors import UnknownName
 from gpugap.core.step import Step
+from gpugap.frameworks.missing import missing_network
 from gpugap.frameworks.tensorflow.nets.conv6 import Conv6
 from gpugap.frameworks.tensorflow.nets.cyclegan import Discriminator, Generator, cyclegan_step
 from gpugap.frameworks.tensorflow.nets.net import DTYPES, Form, Net
@@ -38,10 +38,11 @@ def build_nets(workload: Workload, cell: Cell) -> dict[str, Net]:
         cell: precision and execution mode.
 
     Raises:
-        UnknownName: this framework has no network for the workload.
+        UnknownName: no framework has a network for the workload.
+        Unsupported: this one has none.
     """
     if workload.family not in BUILDERS:
-        raise UnknownName("network in tensorflow", workload.family, BUILDERS)
+        raise missing_network(workload, "tensorflow", BUILDERS)
     named = [(name, network.layers) for network in workload.networks for name in network.models]
     form = Form(DTYPES[cell.precision], workload.dropout, cell.execution == "xla")
     builders = BUILDERS[workload.family]

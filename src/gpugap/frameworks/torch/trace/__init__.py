@@ -1,0 +1,270 @@
+"""Tracing a step without a GPU and without its memory: fake CPU tensors, CUDA's rules, every operator and storage."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
+
+from gpugap.core.errors import GpugapError, Unsupported
+from gpugap.core.oplist import OpList, Traced, traced
+from gpugap.core.setting import Setting
+from gpugap.core.step import Step
+from gpugap.frameworks.torch.step import body
+from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, described, on_host
+from gpugap.frameworks.torch.trace.recorder import Places, Recorder
+from gpugap.frameworks.torch.trace.sources import Source, with_batch
+from gpugap.frameworks.torch.trace.stand_ins import stand_ins
+from gpugap.frameworks.torch.trace.variants import changed
+from gpugap.frameworks.torch.trace.wish import Wish
+
+_MEASURE = "gpugap measure runs the step itself"
+_NO_CUDA = ("not compiled with CUDA", "No CUDA GPUs", "NVIDIA driver", "not linked with support for cuda")
+
+
+def trace(source: Source, wish: Wish) -> Traced:
+    """A step as a GPU would run it, at the batch asked for and at twice that.
+
+    Args:
+        source: makes the step.
+        wish: batch, mode, precision, GPU and changes.
+
+    Raises:
+        Unsupported: the step cannot be traced; says the operator and the user's line.
+        UnknownName: no such optimizer.
+    """
+    part = -(-wish.batch // wish.accumulation)
+    fake = FakeTensorMode(allow_non_fake_inputs=True)
+    attention = Attention(wish.capability, wish.attention)
+    with _told(source.name), _as_on_gpu(fake, attention):
+        step = _checked(source.build(part, fake), wish, source.name)
+        first = _Run(changed(step, wish), wish, source.name, attention).oplist(wish.batch)
+        if not wish.both:
+            return Traced(first, why="it was traced at this batch alone")
+        try:
+            twin = changed(source.build(2 * part, fake), wish) if source.again else with_batch(step, part, 2 * part)
+            second = _Run(twin, wish, source.name, attention).oplist(2 * wish.batch)
+        except Exception as error:  # noqa: BLE001 - the first trace stands; the second tells that it failed
+            return Traced(first, why=f"at batch {2 * wish.batch} it raises {_line(error)}")
+    return traced(first, second)
+
+
+@contextmanager
+def _as_on_gpu(fake: FakeTensorMode, attention: Attention) -> Iterator[None]:
+    with ExitStack() as stack:
+        for context in (stand_ins(), autocast_as_on_cuda(), kernels_as_on_cuda(attention), fake):
+            stack.enter_context(context)
+        yield
+
+
+@contextmanager
+def _told(name: str) -> Iterator[None]:
+    """Every failure within becomes one line that names the user's code."""
+    try:
+        yield
+    except GpugapError:
+        raise
+    except Exception as error:
+        if any(mark in str(error) for mark in _NO_CUDA):
+            message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
+            raise Unsupported(message, "use the device that make_step is given") from error
+        raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+
+
+def _place(error: BaseException) -> str:
+    """The innermost line outside of torch and gpugap, as `` (train.py:12)``."""
+    own = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]), sys.base_prefix)
+    frames = traceback.extract_tb(error.__traceback__)
+    users = [frame for frame in frames if not frame.filename.startswith(own) and not frame.filename.startswith("<")]
+    return f" ({Path(users[-1].filename).name}:{users[-1].lineno})" if users else ""
+
+
+def _checked(step: Step, wish: Wish, name: str) -> Step:
+    if step.mode != wish.mode:
+        raise Unsupported(f"{name} is a step for {step.mode}, asked for {wish.mode}", f"use --mode {step.mode}")
+    return step
+
+
+class _Run:
+    """One batch size: the step is brought to where its second run begins, and that run is recorded.
+
+    Args:
+        step: of fake tensors.
+        wish: precision and mode.
+        name: of the step.
+        attention: counts its calls.
+    """
+
+    def __init__(self, step: Step, wish: Wish, name: str, attention: Attention) -> None:
+        self._step, self._wish, self._name, self._attention = step, wish, name, attention
+        self._models = [model for model in step.model_list if isinstance(model, nn.Module)]
+        self._optimizers = [one for one in step.optimizer_list if isinstance(one, torch.optim.Optimizer)]
+        several = len(self._models) > 1
+        self._paths = [f"{place}." if several else "" for place in range(len(self._models))]
+        self._names = dict(self._parameter_names())
+
+    def oplist(self, batch: int) -> OpList:
+        """The record of the second run."""
+        setting = Setting(self._wish.precision, channels_last=self._wish.channels_last)
+        once = body(self._step, setting, "cpu")
+        self._first_run(once)
+        recorder = Recorder(Places(dict(self._module_names())))
+        self._hold(recorder)
+        with self._watched(recorder), recorder:
+            result = once()
+        self._mark_gradients(recorder, self._names)
+        recorder.finish()
+        del result
+        return self._written(recorder, batch)
+
+    def _first_run(self, once: Any) -> None:
+        """What the first step leaves behind: gradients and optimizer state; a body of its own is run for it."""
+        recorder = Recorder(Places({}))
+        with self._watched(recorder), recorder:
+            if self._step.run is not None:
+                once()
+                return
+            for optimizer in self._optimizers:
+                for group in optimizer.param_groups:
+                    for parameter in group["params"]:
+                        if parameter.requires_grad:
+                            parameter.grad = torch.zeros_like(parameter)
+                optimizer.step()
+
+    # -- names ---------------------------------------------------------------------------------------------------------
+
+    def _parameter_names(self) -> Iterator[tuple[int, str]]:
+        for prefix, model in zip(self._paths, self._models, strict=True):
+            for name, parameter in model.named_parameters():
+                yield id(parameter), prefix + name
+
+    def _module_names(self) -> Iterator[tuple[int, str]]:
+        for prefix, model in zip(self._paths, self._models, strict=True):
+            for name, module in model.named_modules():
+                yield id(module), (prefix + name).rstrip(".")
+
+    # -- what is there and what happens --------------------------------------------------------------------------------
+
+    def _hold(self, recorder: Recorder) -> None:
+        for prefix, model in zip(self._paths, self._models, strict=True):
+            for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+                recorder.hold(tensor, "parameter", prefix + name)
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    recorder.hold(parameter, "parameter", self._names.get(id(parameter), ""))
+        self._mark_gradients(recorder, self._names)
+        for optimizer in self._optimizers:
+            for parameter, state in optimizer.state.items():
+                for key, value in state.items():
+                    if isinstance(value, torch.Tensor):
+                        recorder.hold(value, "optimizer", self._names.get(id(parameter), ""))
+                        if on_host(optimizer, key, value):
+                            recorder.leave_out(value)
+        for tensor in _tensors(self._step.batch):
+            recorder.hold(tensor, "input")
+
+    def _know(self, optimizer: torch.optim.Optimizer, recorder: Recorder) -> None:
+        """An optimizer that only the step's own body knows of is met when it begins to work."""
+        if optimizer in self._optimizers:
+            return
+        self._optimizers.append(optimizer)
+        as_on_gpu(optimizer)
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                self._names.setdefault(id(parameter), f"parameter {len(self._names)}")
+                recorder.mark(parameter, "parameter", self._names[id(parameter)])
+
+    def _mark_gradients(self, recorder: Recorder, names: Mapping[int, str]) -> None:
+        for optimizer in self._optimizers:
+            for group in optimizer.param_groups:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        recorder.mark(parameter.grad, "gradient", names.get(id(parameter), ""))
+
+    @contextmanager
+    def _watched(self, recorder: Recorder) -> Iterator[None]:
+        """Tells the recorder which module is called and when an optimizer works."""
+        stack, names = recorder.places.stack, recorder.places.names
+
+        def enter(module: nn.Module, _inputs: Any) -> None:
+            stack.append(names.get(id(module), "") or stack[-1])
+
+        def leave(_module: nn.Module, _inputs: Any, _output: Any) -> None:
+            stack.pop()
+
+        def begin(optimizer: torch.optim.Optimizer, _args: Any, _named: Any) -> None:
+            self._know(optimizer, recorder)
+            self._mark_gradients(recorder, self._names)
+            recorder.updating = True
+
+        def end(_optimizer: Any, _args: Any, _named: Any) -> None:
+            recorder.updating = False
+
+        scaler: Any = torch.amp.GradScaler
+        own = {name: getattr(scaler, name) for name in ("unscale_", "step", "update")}
+
+        def updating(work: Any) -> Any:
+            def run(*arguments: Any, **named: Any) -> Any:
+                recorder.updating = True
+                try:
+                    return work(*arguments, **named)
+                finally:
+                    recorder.updating = False
+
+            return run
+
+        hooks = [
+            nn.modules.module.register_module_forward_pre_hook(enter),
+            nn.modules.module.register_module_forward_hook(leave),
+            register_optimizer_step_pre_hook(begin),
+            register_optimizer_step_post_hook(end),
+        ]
+        for name, work in own.items():
+            setattr(scaler, name, updating(work))
+        try:
+            yield
+        finally:
+            for name, work in own.items():
+                setattr(scaler, name, work)
+            for hook in hooks:
+                hook.remove()
+
+    def _written(self, recorder: Recorder, batch: int) -> OpList:
+        trained = self._wish.mode == "train"
+        counts = recorder.uncounted
+        updated = [p for one in self._optimizers for group in one.param_groups for p in group["params"]]
+        parameters = {id(p): p.numel() for p in (*(p for model in self._models for p in model.parameters()), *updated)}
+        return OpList(
+            name=self._name,
+            mode=self._wish.mode,
+            batch=batch,
+            precision=self._wish.precision,
+            optimizer=", ".join(dict.fromkeys(map(described, self._optimizers))) if trained else "",
+            parameters=sum(parameters.values()),
+            ops=tuple(recorder.ops),
+            storages=tuple(recorder.storages()),
+            attention=dict(self._attention.calls),
+            uncounted={name: f"{count} ×, first at {recorder.first_met[name]}" for name, count in counts.items()},
+        )
+
+
+def _tensors(value: Any) -> Iterator[torch.Tensor]:
+    if isinstance(value, torch.Tensor):
+        yield value
+    for item in value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ():
+        yield from _tensors(item)

@@ -1,0 +1,141 @@
+"""Where a step comes from: a built-in workload, a factory, or a step that stands in memory; all become fake tensors."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
+
+from gpugap.core.errors import Unsupported
+from gpugap.core.step import Step
+from gpugap.core.workload import Workload
+from gpugap.frameworks.torch.nets import BUILDERS, assemble
+from gpugap.frameworks.torch.trace.recorder import DATA_DEPENDENT
+
+_LARGEST_SHARE = 0.5
+"""Share of free memory that building a model for real may take where it cannot be built without memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Makes a step.
+
+    Attributes:
+        name: for the reader.
+        build: the step at a batch size, within a fake mode.
+        again: another batch needs another call; else the batch's tensors are exchanged.
+    """
+
+    name: str
+    build: Callable[[int, FakeTensorMode], Step]
+    again: bool = False
+
+
+def of_workload(workload: Workload, mode: str) -> Source:
+    """A built-in workload, built without memory."""
+
+    def build(batch: int, _: FakeTensorMode) -> Step:
+        nets = BUILDERS[workload.family](workload)
+        if workload.vocabulary:
+            tokens = torch.zeros((batch, workload.image_size), dtype=torch.int64)
+            return assemble(workload, nets, (tokens, torch.zeros_like(tokens)), mode)
+        images = torch.empty((batch * workload.images, *workload.input_shape))
+        return assemble(workload, nets, (images, torch.zeros(batch, dtype=torch.int64)), mode)
+
+    return Source(workload.name, build)
+
+
+def of_factory(name: str, factory: Callable[[int, str], Step]) -> Source:
+    """A user's ``make_step(batch_size, device)``, called without memory; with memory where that is impossible."""
+
+    def build(batch: int, mode: FakeTensorMode) -> Step:
+        try:
+            return factory(batch, "cpu")
+        except DATA_DEPENDENT:
+            with _disable_current_modes():
+                real = _guarded(lambda: factory(batch, "cpu"))
+            return _fake(real, mode)
+
+    return Source(name, build, again=True)
+
+
+def of_step(name: str, step: Step) -> Source:
+    """A step that stands in memory; its copy is traced, the step itself is left as it is."""
+    batch = leading(step.batch)
+
+    def build(wanted: int, mode: FakeTensorMode) -> Step:
+        made = _fake(step, mode)
+        return made if batch in (None, wanted) else with_batch(made, batch or wanted, wanted)
+
+    return Source(name, build)
+
+
+def _fake(step: Step, mode: FakeTensorMode) -> Step:
+    try:
+        with FakeCopyMode(mode):
+            return copy.deepcopy(step)
+    except Exception as error:
+        message = f"the step cannot be copied: {type(error).__name__}: {error}"
+        raise Unsupported(message, "give it as FILE.py:make_step, which builds it anew") from error
+
+
+def _guarded(make: Callable[[], Step]) -> Step:
+    """Builds for real, and stops before memory runs out."""
+    import psutil
+
+    bound = _LARGEST_SHARE * psutil.virtual_memory().available
+
+    class Guard(TorchDispatchMode):
+        """Adds up what is asked for."""
+
+        asked_bytes = 0
+
+        def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if not any(isinstance(value, torch.Tensor) for value in args) and args and "empty" in func.__name__:
+                shape = args[0] if isinstance(args[0], list | tuple) else ()
+                self.asked_bytes += 4 * int(torch.Size(shape).numel())
+                if self.asked_bytes > bound:
+                    message = "the step asks for values while it is built, and is too large to be built in this memory"
+                    raise Unsupported(message, "build it without .item() and nonzero, or on a larger machine")
+            return func(*args, **(kwargs or {}))
+
+    with Guard():
+        return make()
+
+
+def leading(batch: Any) -> int | None:
+    """The number of samples: leading dimension of the first tensor; None without one."""
+    if isinstance(batch, torch.Tensor):
+        return batch.shape[0] if batch.dim() else None
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return next((found for found in map(leading, values) if found is not None), None)
+
+
+def with_batch(step: Step, old: int, new: int) -> Step:
+    """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new."""
+    return dataclasses.replace(step, batch=_resized(step.batch, old, new))
+
+
+def _resized(value: Any, old: int, new: int) -> Any:
+    if isinstance(value, torch.Tensor):
+        if value.dim() and value.shape[0] == old:
+            grown = value.new_empty((new, *value.shape[1:]))
+            return grown.contiguous(memory_format=torch.channels_last) if _last(value) else grown
+        return value
+    if isinstance(value, dict):
+        return {key: _resized(item, old, new) for key, item in value.items()}
+    if isinstance(value, list | tuple) and type(value) in (list, tuple):
+        return type(value)([_resized(item, old, new) for item in value])
+    if isinstance(value, Mapping):
+        return type(value)(**{key: _resized(item, old, new) for key, item in value.items()})
+    return value
+
+
+def _last(value: torch.Tensor) -> bool:
+    return value.dim() == 4 and not value.is_contiguous() and value.is_contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,188 @@
+"""Does it fit: stacked bars of the device total per GPU with the usable line, and the memory over a step."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+
+from gpugap.core.units import UNKNOWN, gibibytes
+from gpugap.predict.fit import Fit
+from gpugap.report import figures, names
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free
+from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
+from gpugap.report.markup import Content, Group, Html, figure, interval, items, joined, kind_badge, table, tag
+
+_GIB = 1024**3
+_TOP, _ROW, _BAR, _BOTTOM = 26, 46, 20, 40
+_PLOT = 170
+"""Height of a timeline's own area, in pixels."""
+_MOST_POINTS = 400
+_SHADES = (1.0, 0.86, 0.72, 0.58, 0.46, 0.36, 0.27, 0.19, 0.12)
+"""Opacity of each component in the order of `gpugap.predict.memory.COMPONENTS`."""
+_QUIET: Style = {"fill": "var(--muted)", "font_size": 11, "text_anchor": "middle"}
+_USABLE: Style = {"stroke": "var(--bad)", "stroke_width": 2}
+_NOTE = (
+    ": one bar a GPU, the likely device total by component, darkest first: {parts}. Whiskers reach from the least to "
+    "the most that it can be; the red line is what a framework can use of the GPU. A step fits where the whole whisker "
+    "lies left of the line. Traced, not measured; not yet compared with hardware."
+)
+_OVER = (
+    "Allocated memory over one step in its steady state, operator by operator; shaded: forward, backward and "
+    "optimizer. The dot is the peak."
+)
+
+
+def fit_section(fits: Sequence[Fit]) -> Html:
+    """Plot, timelines and tables; nothing without fits."""
+    if not fits:
+        return Html("")
+    note = joined([kind_badge("predicted"), _NOTE.format(parts=", ".join(_parts(fits)))])
+    parts = [figure([_bars(fits)], _table(fits), note)]
+    seen: list[tuple[int, ...]] = []
+    for place, one in enumerate(fits):
+        if one.memory.timeline_bytes and one.memory.timeline_bytes not in seen:
+            seen.append(one.memory.timeline_bytes)
+            parts.append(figure([_timeline(one, f"memory{place}")], _assumed(one), _OVER if len(seen) == 1 else ""))
+    return joined(parts, Html("\n"))
+
+
+def fit_lead(fits: Sequence[Fit]) -> Html:
+    """The answer of a page that is about memory alone."""
+    by_verdict: dict[str, list[str]] = {}
+    for one in fits:
+        by_verdict.setdefault(one.verdict, []).append(one.target.name)
+    said = {"FITS": "fits", "MARGINAL": "may or may not fit", "DOES NOT FIT": "does not fit"}
+    parts = [f"{said[verdict]} {', '.join(gpus)}" for verdict, gpus in by_verdict.items()]
+    return joined([tag("b", _title(fits[0])), f": {'; '.join(parts)}. Predicted, not measured."])
+
+
+def _parts(fits: Sequence[Fit]) -> list[str]:
+    return [name.replace("_", " ") for name in fits[0].memory.components_bytes]
+
+
+def _scale(fits: Sequence[Fit]) -> float:
+    """Pixels a byte."""
+    ends = [one.memory.device.high or one.memory.device.value or 0 for one in fits]
+    return WIDTH / max(1.0, 1.04 * max(*ends, *(one.target.usable.value or 0 for one in fits)))
+
+
+def _bars(fits: Sequence[Fit]) -> Html:
+    pixel, height = _scale(fits), _TOP + _ROW * len(fits)
+    marks = [*_axis(pixel, height)]
+    for place, one in enumerate(fits):
+        marks += _bar(one, _TOP + place * _ROW, pixel)
+    told = "; ".join(f"{_title(one)} on {one.target.name}: {one.verdict}" for one in fits)
+    return draw_free(marks, height + _BOTTOM, "fits", f"Memory against what each GPU has. {told}")
+
+
+def _round(raw: float) -> float:
+    """The next larger of 1, 2 and 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(raw))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+
+
+def _axis(pixel: float, height: float) -> Iterator[Marks]:
+    step = _round(WIDTH / pixel / _GIB / 6)
+    ticks = [step * count for count in range(int(WIDTH / pixel / _GIB / step) + 1)]
+    places = [(LEFT + tick * _GIB * pixel, tick) for tick in ticks]
+    yield Marks("rule", [{"x": x, "y": _TOP - 12, "y2": height} for x, _ in places], {"stroke": "var(--line)"})
+    yield Marks("text", [{"x": x, "y": height + 12, "text": f"{tick:g}"} for x, tick in places], _QUIET)
+    yield Marks("text", [{"x": LEFT + WIDTH / 2, "y": height + 30, "text": "device memory, GiB"}], _QUIET)
+
+
+def _bar(one: Fit, top: float, pixel: float) -> Iterator[Marks]:
+    middle, begin = top + _BAR / 2, 0.0
+    for shade, size in zip(_SHADES, one.memory.components_bytes.values(), strict=False):
+        if size:
+            style: Style = {"fill": "var(--predicted)", "fill_opacity": shade}
+            ends = {"x": LEFT + begin * pixel, "x2": LEFT + (begin + size) * pixel}
+            yield Marks("rect", [{**ends, "y": top, "y2": top + _BAR}], style)
+        begin += size
+    device, usable = one.memory.device, one.target.usable.value or 0
+    low, high = (LEFT + (end or 0) * pixel for end in (device.low, device.high))
+    yield Marks("rule", [{"x": low, "x2": high, "y": middle}], {"stroke": "var(--fg)", "stroke_width": 1.6})
+    caps = [{"x": x, "y": middle - 5, "y2": middle + 5} for x in (low, high)]
+    yield Marks("rule", caps, {"stroke": "var(--fg)", "stroke_width": 1.6})
+    yield Marks("rule", [{"x": LEFT + usable * pixel, "y": top - 7, "y2": top + _BAR + 7}], _USABLE)
+    yield Marks("text", [{"y": middle - 6, "text": one.target.name}], LARGE, at=6, limit=LEFT - 16)
+    yield Marks("text", [{"y": middle + 9, "text": _title(one)}], SMALL, at=6, limit=LEFT - 16)
+    yield Marks("text", [{"y": middle, "text": one.verdict}], HEAD, at=LEFT + WIDTH + 16, limit=RIGHT - 16)
+
+
+def _title(one: Fit) -> str:
+    return f"{names.network(one.workload)}, {names.doing(one.mode)}, batch {one.batch}, {one.precision}"
+
+
+def _timeline(one: Fit, name: str) -> Html:
+    line = one.memory.timeline_bytes
+    most = max(line)
+    x = [LEFT + WIDTH * place / max(1, len(line) - 1) for place in range(len(line))]
+    kept = sorted({*range(0, len(line), max(1, len(line) // _MOST_POINTS)), line.index(most), len(line) - 1})
+    rows: list[Row] = [{"x": x[k], "y": _height(line[k], most), "series": name} for k in kept]
+    peak = line.index(most)
+    said = gibibytes(one.memory.allocated.value)
+    marks = [
+        *_phases(one, x),
+        Marks("rule", [{"x": LEFT, "x2": LEFT + WIDTH, "y": _TOP + _PLOT}], {"stroke": "var(--line)"}),
+        Marks("line", rows, {"stroke": "var(--predicted)", "stroke_width": 1.5, "fill": "none"}),
+        Marks("circle", [{"x": x[peak], "y": _height(most, most)}], {"fill": "var(--predicted)"}, radius=4.5),
+        Marks("text", [{"y": _TOP + 4, "text": said}], LARGE, at=LEFT + WIDTH + 16, limit=RIGHT - 16),
+        Marks("text", [{"y": _TOP + 10, "text": _title(one)}], LARGE, at=6, limit=LEFT - 16),
+        Marks("text", [{"y": _TOP + 26, "text": _peak(one)}], SMALL, at=6, limit=LEFT - 16),
+    ]
+    about = f"Allocated memory over one step of {_title(one)}; peak {said}, {_peak(one)}"
+    return draw_free(marks, _TOP + _PLOT + 24, name, about)
+
+
+def _height(size: int, most: int) -> float:
+    return _TOP + _PLOT * (1 - size / max(1, most))
+
+
+def _phases(one: Fit, x: Sequence[float]) -> Iterator[Marks]:
+    ends = [*one.memory.phases, (len(x) - 1, "")]
+    for (begin, phase), (end, _) in pairwise(ends):
+        shade = {"forward": 0.05, "backward": 0.11, "optimizer": 0.19}.get(phase, 0.05)
+        style: Style = {"fill": "var(--muted)", "fill_opacity": shade}
+        yield Marks("rect", [{"x": x[begin], "x2": x[end], "y": _TOP, "y2": _TOP + _PLOT}], style)
+        if x[end] - x[begin] > 60:
+            middle = (x[begin] + x[end]) / 2
+            yield Marks("text", [{"x": middle, "y": _TOP + _PLOT + 14, "text": phase}], _QUIET)
+
+
+def _peak(one: Fit) -> str:
+    peak = one.memory.peak
+    if peak is None:
+        return ""
+    place = f" in {peak.module}" if peak.module else ""
+    return f"peak: {peak.phase}, {peak.op.removeprefix('aten.')}{place}"
+
+
+def _table(fits: Sequence[Fit]) -> Html:
+    rows: list[list[Content]] = []
+    for one in fits:
+        memory = one.memory
+        totals = [figures.shown(total) for total in (memory.allocated, memory.reserved, memory.device)]
+        batch, safe = (_count(end) for end in (one.max_batch.value, one.max_batch.low))
+        usable = figures.shown(one.target.usable)
+        verdict = tag("span", one.verdict, css="verdict")
+        ends = interval(memory.device)
+        rows.append(
+            [_title(one), one.target.name, verdict, *totals, ends, usable, batch, safe, kind_badge("predicted")]
+        )
+    head = ("Step", "GPU", "Verdict", "Allocated", "Reserved", "Device total", "Least to most", "Usable", "Max batch")
+    caption = "Memory at the peak of a step in its steady state, and the largest batch that likely and that surely fits"
+    return table(caption, [*head, "Safe batch", "Kind"], [Group("", rows)], "tttnnnnnnnt")
+
+
+def _count(number: float | None) -> str:
+    return UNKNOWN if number is None else figures.grouped(int(number))
+
+
+def _assumed(one: Fit) -> Html:
+    """What was assumed, what was not counted, and what takes less."""
+    told: list[Content] = [joined([tag("b", f"{topic}: "), said]) for topic, said in one.memory.assumed.items()]
+    told += [joined([tag("b", "not counted: "), f"{name}, {where}"]) for name, where in one.uncounted.items()]
+    for saving in one.savings:
+        told.append(joined([tag("b", "saves: "), f"{saving.change}: {figures.shown(saving.device)}, {saving.verdict}"]))
+    return items(told)

@@ -1,0 +1,203 @@
+"""Will it fit: ``gpugap.fit`` and ``gpugap.step``."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gpugap.catalog import Gpu, gpu
+from gpugap.core.attention import KERNELS
+from gpugap.core.cell import MODES
+from gpugap.core.errors import BadValue, UnknownName
+from gpugap.core.estimate import Estimate
+from gpugap.core.setting import PRECISIONS
+from gpugap.core.step import Step
+from gpugap.core.table import html_table, text_table
+from gpugap.core.units import gibibytes
+from gpugap.measure.inprocess import batch_of
+from gpugap.predict.fit import Fit, budget, judge, largest_batch
+from gpugap.predict.memory import Target, capability_of, memory
+from gpugap.study.savings import savings
+from gpugap.study.tracing import Tracer
+
+FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
+_DEFAULT_BATCH = 32
+_BUDGET_CAPABILITY = (8, 0)
+
+
+@dataclass(frozen=True)
+class Fits:
+    """A step on one or more GPUs; ``fits["t4"]`` is one of them.
+
+    Attributes:
+        fits: in the order asked for.
+    """
+
+    fits: tuple[Fit, ...]
+
+    def __getitem__(self, key: str) -> Fit:
+        for one in self.fits:
+            if key.lower() in (one.target.key, one.target.name.lower()):
+                return one
+        raise UnknownName("GPU of these", key, [one.target.key for one in self.fits])
+
+    def __iter__(self) -> Iterator[Fit]:
+        return iter(self.fits)
+
+    def __len__(self) -> int:
+        return len(self.fits)
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all fit, else 1."""
+        return max((one.exit_code for one in self.fits), default=0)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The result of ``gpugap.fit/1``."""
+        return {"fits": [one.to_dict() for one in self.fits]}
+
+    def __repr__(self) -> str:
+        return text_table(FIT_HEADER, fit_rows(self.fits))
+
+    def _repr_html_(self) -> str:
+        return html_table(FIT_HEADER, (tuple(map(html.escape, row)) for row in fit_rows(self.fits)))
+
+
+def fit_rows(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
+    """One row a GPU, as `FIT_HEADER` names them."""
+    return [
+        (
+            one.target.name,
+            one.verdict,
+            gibibytes(one.memory.device.value),
+            f"{gibibytes(one.memory.device.low)} - {gibibytes(one.memory.device.high)}",
+            gibibytes(one.target.usable.value),
+            gibibytes(one.memory.allocated.value),
+            gibibytes(one.memory.reserved.value),
+            batch_words(one.max_batch),
+            one.memory.device.kind.upper(),
+        )
+        for one in fits
+    ]
+
+
+def batch_words(found: Estimate) -> str:
+    """The largest batch for reading: ``56 (safe 48)``."""
+    if found.value is None:
+        return "unknown"
+    return f"{found.value:.0f} (safe {found.low:.0f})"
+
+
+def step(
+    model: Any,
+    batch: Any,
+    *,
+    loss: Callable[..., Any] | None = None,
+    optimizer: Any = None,
+    mode: str | None = None,
+) -> Step:
+    """A step of a model, a batch, a loss and an optimizer.
+
+    Args:
+        model: a `torch.nn.Module`; nothing is moved or changed.
+        batch: ``(inputs, targets)``, or the inputs alone.
+        loss: called as ``loss(outputs, targets)``; without one the step is inference.
+        optimizer: one, or a sequence of them.
+        mode: ``train`` or ``inference``; what loss and optimizer say where not given.
+
+    Raises:
+        BadValue: a training step without loss or optimizer.
+    """
+    mode = mode or ("inference" if loss is None and optimizer is None else "train")
+    if mode == "train" and optimizer is None:
+        raise BadValue("a training step without an optimizer", 'give optimizer=..., or mode="inference"')
+    return Step(model, batch, loss, () if optimizer is None else optimizer, mode=mode)
+
+
+def fit(  # noqa: PLR0913 - keyword-only choices with defaults
+    step: str | Step,
+    gpus: Sequence[str] = (),
+    *,
+    batch: int | None = None,
+    mode: str = "train",
+    precision: str = "fp32",
+    optimizer: str | None = None,
+    attention: str | None = None,
+    budget_bytes: float | None = None,
+    channels_last: bool = False,
+    with_savings: bool = True,
+) -> Fits:
+    """Says whether a step fits, without a GPU and without its memory.
+
+    Args:
+        step: a workload's name, ``"FILE.py:make_step"``, or a `Step` of PyTorch.
+        gpus: names from the catalogue.
+        batch: samples a step; for a `Step` the leading dimension of its input where not given.
+        mode: ``train`` or ``inference``; a `Step` knows its own.
+        precision: ``fp32``, ``tf32``, or ``bf16`` and ``fp16`` (both autocast).
+        optimizer: in place of the step's own.
+        attention: ``flash``, ``efficient`` or ``math``, in place of what PyTorch would choose.
+        budget_bytes: a bound of one's own, judged beside the GPUs.
+        channels_last: images and convolution weights channels-last.
+        with_savings: try what takes less, where it does not safely fit.
+
+    Raises:
+        Unsupported: the step cannot be traced, or a GPU is not modeled.
+        UnknownName, BadValue: no such GPU, precision, optimizer or kernel.
+    """
+    from gpugap.frameworks.torch.trace.wish import Wish
+
+    if not isinstance(step, str | Step):
+        raise BadValue(f"{type(step).__name__} is no step", "give a name, FILE.py:make_step, or gpugap.step(...)")
+    mode = step.mode if isinstance(step, Step) else mode
+    size = batch if batch is not None else batch_of(step) or _DEFAULT_BATCH
+    _check(size, mode=mode, precision=precision, attention=attention)
+    targets = [target_of(gpu(name)) for name in gpus]
+    if budget_bytes is not None:
+        targets.append(budget(budget_bytes, _BUDGET_CAPABILITY))
+    if not targets:
+        raise BadValue("no GPU and no budget", "name GPUs such as t4,rtx-3090, or a budget such as 8GiB")
+    wish = Wish(size, mode, precision, optimizer, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
+    tracer = Tracer(step, mode)
+    return Fits(tuple(_one(tracer, replace(wish, capability=one.capability), one, with_savings) for one in targets))
+
+
+def target_of(found: Gpu) -> Target:
+    """What memory depends on, of a row of the catalogue.
+
+    Raises:
+        Unsupported: the row has no compute capability.
+    """
+    capability = capability_of(found.compute_capability, found.name)
+    return Target(found.key, found.name, found.usable_memory(), capability)
+
+
+def _one(tracer: Tracer, wish: Any, target: Target, with_savings: bool) -> Fit:
+    traced = tracer.trace(wish)
+    found = memory(traced.first, target.capability, channels_last=wish.channels_last)
+    verdict = judge(found.device, target.usable)
+    largest = largest_batch(traced, target, channels_last=wish.channels_last)
+    better = savings(tracer, wish, target, largest) if with_savings and verdict != "FITS" else ()
+    return Fit(
+        target=target,
+        workload=tracer.name,
+        batch=wish.batch,
+        precision=wish.precision,
+        mode=wish.mode,
+        verdict=verdict,
+        memory=found,
+        max_batch=largest,
+        uncounted=traced.first.uncounted,
+        savings=better,
+    )
+
+
+def _check(batch: int, **chosen: str | None) -> None:
+    known: Mapping[str, Sequence[str]] = {"mode": MODES, "precision": PRECISIONS, "attention": KERNELS}
+    if batch < 1:
+        raise BadValue(f"batch {batch}", "give at least 1 sample")
+    for what, value in chosen.items():
+        if value is not None and value not in known[what]:
+            raise UnknownName(what, value, known[what])

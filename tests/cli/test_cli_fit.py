@@ -1,0 +1,66 @@
+"""``gpugap fit`` as a process: its table, its document, its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from test_cli_json import check
+
+pytestmark = pytest.mark.torch
+pytest.importorskip("torch")
+
+STEP = """
+import torch
+from torch import nn
+from gpugap import Step
+def make_step(batch_size, device):
+    model = nn.Sequential(nn.Linear(256, 1024), nn.ReLU(inplace=True), nn.Linear(1024, 256)).to(device)
+    batch = (torch.randn(batch_size, 256, device=device), torch.randn(batch_size, 256, device=device))
+    return Step(model, batch, nn.functional.mse_loss, torch.optim.AdamW(model.parameters()))
+"""
+NONZERO = STEP.replace("nn.functional.mse_loss", "lambda out, _: out[out > 0].sum()")
+
+
+def test_a_step_that_fits_and_one_that_does_not(gpugap):
+    target = gpugap.step_file(STEP)
+    answer = gpugap("fit", target, "--gpu", "t4,rtx-3090", "--batch", "64")
+    assert answer.returncode == 0, answer.stderr
+    for text in ("Tesla T4", "FITS", "PREDICTED", "peak:", "assumed cublas", "parameters"):
+        assert text in answer.stdout
+    answer = gpugap("fit", target, "--gpu", "t4", "--batch", "4000000", "--json")
+    assert answer.returncode == 1
+    document = json.loads(answer.stdout)
+    check("fit", document)
+    (one,) = document["result"]["fits"]
+    assert one["verdict"] == "DOES NOT FIT"
+    assert one["device_bytes"]["kind"] == "predicted"
+    assert one["max_batch"]["low"] < 4_000_000
+    assert [saving["name"] for saving in one["savings"]]
+
+
+def test_a_gate_for_a_build(gpugap):
+    target = gpugap.step_file(STEP)
+    answer = gpugap("fit", target, "--ci", "--budget", "8GiB")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("FITS: train.py:make_step b32 takes up to")
+    assert len(answer.stdout.splitlines()) == 1
+    answer = gpugap("fit", target, "--ci", "--budget", "100MiB")
+    assert answer.returncode == 1
+    assert answer.stdout.startswith("DOES NOT FIT")
+
+
+def test_bad_input_is_one_line(gpugap):
+    target = gpugap.step_file(NONZERO)
+    for arguments, code, said in (
+        ((target, "--gpu", "t4"), 3, "train.py:8"),
+        ((target, "--gpu", "t5"), 2, "unknown GPU 't5'"),
+        ((target,), 2, "no GPU and no budget"),
+        (("no_such.py:make_step", "--gpu", "t4"), 2, "cannot read"),
+    ):
+        answer = gpugap("fit", *arguments)
+        assert answer.returncode == code, answer.stderr
+        lines = [line for line in answer.stderr.splitlines() if line.startswith("gpugap: ")]
+        assert len(lines) == 1
+        assert said in lines[0]
+        assert "Traceback" not in answer.stderr

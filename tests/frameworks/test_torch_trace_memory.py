@@ -1,0 +1,204 @@
+"""Liveness of a trace against allocations of the same step on real CPU tensors, and against torch's own tracker."""
+
+from __future__ import annotations
+
+import functools
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+from trace_meter import measured_peak, traced_peak  # noqa: E402
+
+from gpugap.core.cell import Cell  # noqa: E402
+from gpugap.core.setting import Setting  # noqa: E402
+from gpugap.core.step import Step  # noqa: E402
+from gpugap.frameworks.torch import nets, trace  # noqa: E402
+from gpugap.frameworks.torch.nets.transformer import GPT2, ViT, language_loss  # noqa: E402
+from gpugap.frameworks.torch.step import body  # noqa: E402
+from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda  # noqa: E402
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer  # noqa: E402
+from gpugap.frameworks.torch.trace.sources import of_step, of_workload  # noqa: E402
+from gpugap.frameworks.torch.trace.variants import _checkpoint  # noqa: E402
+from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
+from gpugap.workloads import workload  # noqa: E402
+from gpugap.workloads.data import load_batch  # noqa: E402
+from gpugap.workloads.weights import initial_weights  # noqa: E402
+
+pytestmark = pytest.mark.torch
+AGREEMENT = 0.02
+
+
+@pytest.fixture(autouse=True)
+def _as_the_cpu_can(monkeypatch):
+    """Real CPU tensors have no fused softmax of float16; a scaler must not skip the step that makes optimizer state."""
+    monkeypatch.setattr(trace, "autocast_as_on_cuda", functools.partial(autocast_as_on_cuda, fused=False))
+    monkeypatch.setattr(torch.amp.GradScaler, "_maybe_opt_step", lambda self, optimizer, state, *a: optimizer.step(*a))
+    torch.manual_seed(0)
+
+
+def real_peak(step: Step, precision: str) -> int:
+    for optimizer in step.optimizer_list:
+        as_on_gpu(optimizer)
+    with autocast_as_on_cuda(fused=False), kernels_as_on_cuda(Attention((8, 0), "math")):
+        return measured_peak(step, body(step, Setting(precision), "cpu"))
+
+
+def gpt2() -> Step:
+    model = GPT2((32, 4, 3), 100, 16, 0.1)
+    tokens = torch.randint(0, 100, (4, 16))
+    return Step(model, (tokens, tokens), language_loss, torch.optim.AdamW(model.parameters()))
+
+
+def vit() -> Step:
+    model = ViT((32, 4, 3), 32, 8, 10)
+    batch = (torch.randn(4, 3, 32, 32), torch.randint(0, 10, (4,)))
+    return Step(model, batch, torch.nn.functional.cross_entropy, torch.optim.Adam(model.parameters()))
+
+
+def built(name: str, batch: int, mode: str = "train") -> Step:
+    spec = workload(name)
+    cell = Cell(name, "cpu", "torch", mode, batch, "fp32")
+    arrays = load_batch("synthetic", spec, batch, 0)
+    return nets.build_step(spec, cell, initial_weights(spec, 0), arrays, torch.device("cpu"))
+
+
+@pytest.mark.parametrize(
+    ("name", "precision", "optimizer"),
+    [
+        ("conv6@32", "fp32", None),
+        ("conv6@32", "bf16", "sgd-momentum"),
+        ("conv6@32", "fp16", "adamw-fused"),
+        ("resnet18@32", "fp32", None),
+        ("resnet18@32", "bf16", "adamw"),
+        ("vgg16@32", "fp32", None),
+    ],
+)
+def test_built_in_networks(name: str, precision: str, optimizer: str | None):
+    wish = Wish(2, precision=precision, optimizer=optimizer, both=False)
+    found = trace.trace(of_workload(workload(name), "train"), wish).first
+    step = built(name, 2)
+    if optimizer:
+        step.optimizers = named_optimizer(optimizer, step.models.parameters())
+    assert traced_peak(found) == pytest.approx(real_peak(step, precision), rel=AGREEMENT)
+
+
+def test_a_step_of_four_models():
+    found = trace.trace(of_workload(workload("cyclegan@32"), "train"), Wish(1, both=False)).first
+    assert found.flops == workload("cyclegan@32").flops(1, "train")
+    assert traced_peak(found) == pytest.approx(real_peak(built("cyclegan@32", 1), "fp32"), rel=AGREEMENT)
+
+
+@pytest.mark.parametrize(("name", "precision"), [("conv6@32", "fp32"), ("conv6@32", "bf16"), ("resnet18@32", "fp32")])
+def test_inference(name: str, precision: str):
+    wish = Wish(4, "inference", precision, both=False)
+    found = trace.trace(of_workload(workload(name), "inference"), wish).first
+    assert traced_peak(found) == pytest.approx(real_peak(built(name, 4, "inference"), precision), rel=AGREEMENT)
+
+
+OPTIMIZERS = [
+    "sgd",
+    "sgd-momentum",
+    "adam",
+    "adamw",
+    "adamw-fused",
+    "adamw-8bit",
+    "rmsprop",
+    "adagrad",
+    "adadelta",
+    "nadam",
+]
+
+
+PRECISIONS = ["fp32", "bf16", "fp16"]
+CASES = [
+    (make, optimizer, PRECISIONS[(place + shift) % 3])
+    for shift, make in enumerate((gpt2, vit))
+    for place, optimizer in enumerate(OPTIMIZERS)
+]
+"""Every optimizer with either network, every precision with every few optimizers."""
+
+
+@pytest.mark.parametrize(("make", "optimizer", "precision"), CASES)
+def test_transformers_with_every_optimizer(make, optimizer: str, precision: str):
+    step = make()
+    wish = Wish(4, precision=precision, optimizer=optimizer, attention="math", both=False)
+    found = trace.trace(of_step("net", step), wish).first
+    step.optimizers = named_optimizer(optimizer, step.models.parameters())
+    assert traced_peak(found) == pytest.approx(real_peak(step, precision), rel=AGREEMENT)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_checkpointing(precision: str):
+    step = gpt2()
+    wish = Wish(4, precision=precision, attention="math", checkpointing=True, both=False)
+    found = trace.trace(of_step("net", step), wish).first
+    plain = trace.trace(of_step("net", step), Wish(4, precision=precision, attention="math", both=False)).first
+    _checkpoint(step)
+    real = real_peak(step, precision)
+    assert traced_peak(found) == pytest.approx(real, rel=AGREEMENT)
+    assert traced_peak(found) < 0.9 * traced_peak(plain)
+
+
+def test_accumulation_by_hand():
+    """Two parts of two samples: gradients of the first wait while the second runs."""
+    step = gpt2()
+    found = trace.trace(of_step("net", step), Wish(4, attention="math", accumulation=2, both=False)).first
+    model, (tokens, _) = step.models, step.batch
+    part = tokens[:2].clone()
+
+    def run(step: Step) -> None:
+        step.optimizers.zero_grad(set_to_none=True)
+        for _ in range(2):
+            loss = language_loss(model(part), part) / 2
+            loss.backward()
+        step.optimizers.step()
+        return loss.detach()
+
+    real = Step(model, (part, part), None, step.optimizers, run=run)
+    assert traced_peak(found) == pytest.approx(real_peak(real, "fp32"), rel=AGREEMENT)
+
+
+@pytest.mark.parametrize(
+    ("make", "optimizer"), [(gpt2, "adamw"), (vit, "sgd-momentum"), (lambda: built("conv6@32", 8), "adamw")]
+)
+def test_against_torchs_own_tracker(make, optimizer: str):
+    """`MemTracker` counts the same step on fake tensors, with hooks of its own."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    source = of_step("net", make())
+    batch = make().batch[0].shape[0]
+    wish = Wish(batch, optimizer=optimizer, attention="math", both=False)
+    ours = trace.trace(source, wish).first
+    with FakeTensorMode(allow_non_fake_inputs=True) as fake, kernels_as_on_cuda(Attention((8, 0), "math")):
+        step = source.build(batch, fake)
+        one = step.optimizers = named_optimizer(optimizer, step.models.parameters())
+        as_on_gpu(one)
+        for group in one.param_groups:
+            group["capturable"] = False
+        tracker = MemTracker()
+        tracker.track_external(step.models, one, *step.batch)
+        with tracker:
+            for _ in range(2):
+                one.zero_grad(set_to_none=True)
+                loss = step.loss(step.models(step.batch[0]), step.batch[1])
+                loss.backward()
+                with _counted():
+                    one.step()
+                peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
+                tracker.reset_mod_stats()
+    assert traced_peak(ours) == pytest.approx(peak, rel=AGREEMENT)
+
+
+def _counted():
+    """Answers an optimizer that asks for the number of its step."""
+    from torch.utils._python_dispatch import TorchDispatchMode
+
+    class Count(TorchDispatchMode):
+        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+            if func is torch.ops.aten._local_scalar_dense.default:
+                return 2.0
+            return func(*args, **(kwargs or {}))
+
+    return Count()

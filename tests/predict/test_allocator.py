@@ -1,0 +1,142 @@
+"""The caching allocator's rules, against cases worked out by hand from CUDACachingAllocator.cpp."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gpugap.predict.allocator import MIB, CachingAllocator, rounded, segment_bytes
+
+
+@pytest.mark.parametrize(("asked", "block"), [(1, 512), (512, 512), (513, 1024), (MIB, MIB), (MIB + 1, MIB + 512)])
+def test_sizes_are_rounded_to_512_bytes(asked: int, block: int):
+    assert rounded(asked) == block
+
+
+@pytest.mark.parametrize(
+    ("block", "segment"),
+    [
+        (512, 2 * MIB),
+        (MIB, 2 * MIB),
+        (MIB + 512, 20 * MIB),
+        (10 * MIB - 512, 20 * MIB),
+        (10 * MIB, 10 * MIB),
+        (10 * MIB + 512, 12 * MIB),
+        (33 * MIB, 34 * MIB),
+    ],
+)
+def test_segments(block: int, segment: int):
+    assert segment_bytes(block) == segment
+
+
+def test_nothing_is_taken_for_nothing():
+    allocator = CachingAllocator()
+    allocator.free(allocator.allocate(0))
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (0, 0)
+
+
+def test_small_blocks_share_a_segment():
+    allocator = CachingAllocator()
+    for _ in range(4):
+        allocator.allocate(512 * 1024)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (2 * MIB, 2 * MIB)
+    allocator.allocate(1)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (2 * MIB + 512, 4 * MIB)
+
+
+def test_pools_are_apart():
+    allocator = CachingAllocator()
+    allocator.free(allocator.allocate(5 * MIB))  # a free block of 20 MiB in the large pool
+    allocator.allocate(MIB)
+    assert allocator.reserved_bytes == 22 * MIB
+
+
+def test_a_large_rest_of_up_to_one_mebibyte_stays_with_its_block():
+    allocator = CachingAllocator()
+    allocator.free(allocator.allocate(12 * MIB))
+    allocator.allocate(11 * MIB)  # 1 MiB is left, which is not more than 1 MiB
+    assert allocator.allocated_bytes == 12 * MIB
+    allocator = CachingAllocator()
+    allocator.free(allocator.allocate(12 * MIB))
+    allocator.allocate(11 * MIB - 512)
+    assert allocator.allocated_bytes == 11 * MIB - 512
+
+
+def test_the_smallest_block_that_is_large_enough_is_taken():
+    allocator = CachingAllocator()
+    names = [allocator.allocate(size * MIB) for size in (40, 14, 24)]
+    for name in names:
+        allocator.free(name)
+    allocator.allocate(13 * MIB)  # takes the 14, whose rest is too small to cut off
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (14 * MIB, 78 * MIB)
+
+
+def test_free_neighbors_are_merged():
+    allocator = CachingAllocator()
+    whole = allocator.allocate(20 * MIB)
+    allocator.free(whole)
+    parts = [allocator.allocate(5 * MIB) for _ in range(4)]
+    for place in (0, 2, 1, 3):
+        allocator.free(parts[place])
+    allocator.allocate(20 * MIB)
+    assert allocator.reserved_bytes == 20 * MIB
+
+
+def test_fragmentation_costs_a_segment():
+    allocator = CachingAllocator()
+    parts = [allocator.allocate(5 * MIB) for _ in range(4)]
+    allocator.free(parts[0])
+    allocator.free(parts[2])  # 10 MiB are free, in two pieces
+    allocator.allocate(10 * MIB)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (20 * MIB, 30 * MIB)
+
+
+def test_a_segment_stays_when_it_is_free_and_is_used_again():
+    allocator = CachingAllocator()
+    for _ in range(5):
+        allocator.free(allocator.allocate(100 * MIB))
+    assert (allocator.allocated_bytes, allocator.reserved_bytes, allocator.peak_allocated_bytes) == (
+        0,
+        100 * MIB,
+        100 * MIB,
+    )
+
+
+def test_a_recorded_sequence():
+    """Linear(4096, 4096) with SGD on a batch of 4096, forward and backward, by hand from torch's own rules."""
+    allocator, square = CachingAllocator(), 4096 * 4096 * 4
+    weight, bias, inputs = (allocator.allocate(size) for size in (square, 4096 * 4, square))
+    for _ in range(2):
+        output = allocator.allocate(square)
+        loss = allocator.allocate(4)
+        of_output = allocator.allocate(square)
+        allocator.free(output)
+        of_weight, of_bias = allocator.allocate(square), allocator.allocate(4096 * 4)
+        for name in (of_output, loss, of_weight, of_bias):
+            allocator.free(name)
+    assert allocator.reserved_bytes == 4 * square + 2 * MIB
+    assert allocator.peak_allocated_bytes == 4 * square + 2 * 4096 * 4 + 512
+    for name in (weight, bias, inputs):
+        allocator.free(name)
+    assert allocator.allocated_bytes == 0
+
+
+@given(st.lists(st.tuples(st.integers(1, 40 * MIB), st.integers(0, 9)), max_size=60))
+def test_any_sequence_keeps_its_books(requests):
+    """What is freed is there again: allocated is the sum of live blocks, at least what was asked, within reserved."""
+    allocator, live = CachingAllocator(), []
+    for size, drop in requests:
+        live.append((allocator.allocate(size), size))
+        if drop < 5 and live:
+            allocator.free(live.pop(drop % len(live))[0])
+        asked = sum(rounded(one) for _, one in live)
+        assert asked <= allocator.allocated_bytes <= asked + len(live) * MIB
+        assert allocator.allocated_bytes <= allocator.reserved_bytes
+    for name, _ in live:
+        allocator.free(name)
+    assert allocator.allocated_bytes == 0
+    held = allocator.reserved_bytes
+    for size in sorted((size for _, size in live), reverse=True)[:1]:
+        allocator.allocate(size)
+    assert allocator.reserved_bytes == held  # every segment is whole again
