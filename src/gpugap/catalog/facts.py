@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date as day
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -25,6 +26,7 @@ Count = Annotated[int, Field(ge=0)]
 _DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
 
 
+@functools.lru_cache(maxsize=1024)
 def first_day(text: str) -> day:
     """The first day of ``2026``, ``2026-03`` or ``2026-03-18``.
 
@@ -75,6 +77,15 @@ class Fact:
     def dated(self, today: day | None = None) -> str:
         """The date for reading: ``2025-11-16 (stale)``."""
         return f"{self.date} (stale)" if self.is_stale(today) else self.date
+
+    def cited(self) -> str:
+        """The source for reading: the first one, and how many more there are."""
+        first, *more = self.source.split("; ")
+        return f"{first} + {len(more)} more" if more else first
+
+    def to_dict(self, today: day | None = None) -> dict[str, Any]:
+        """The row by column, and whether it is stale."""
+        return {**asdict(self), "stale": self.is_stale(today)}
 
     def estimate(self, value: float | None, unit: str, today: day | None = None) -> Estimate:
         """A number of this row as a published estimate, whose method is source and date."""

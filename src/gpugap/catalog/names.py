@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from collections.abc import Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -40,6 +41,7 @@ class Named(Protocol):
 AnyNamed = TypeVar("AnyNamed", bound=Named)
 
 
+@functools.lru_cache(maxsize=4096)
 def words(text: str) -> tuple[str, ...]:
     """The telling words of a name: ``NVIDIA A100-SXM4-40GB`` -> ``("a100", "sxm4", "40gb")``."""
     joined = re.sub(r"(\d)\s*gi?b\b", r"\1gb", text.lower().replace("(r)", " ").replace("(tm)", " "))
@@ -60,13 +62,17 @@ def find(text: str, rows: Sequence[AnyNamed], what: str) -> AnyNamed:
     """
     found = candidates(text, rows)
     if not found:
-        keys = {row.key for row in rows}
-        known = keys | {_bare(words(key)) for key in keys} | {name.lower() for row in rows for name in row.names}
+        known = spellings(rows)
         near = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.4)
-        raise UnknownName(what, text, known if near else keys)
+        raise UnknownName(what, text, known if near else {row.key for row in rows})
     if len(found) > 1:
         raise AmbiguousName(what, text, [row.key for row in found])
     return found[0]
+
+
+def spellings(rows: Iterable[Named]) -> set[str]:
+    """What people may type for one of the rows: keys, keys without family words, names."""
+    return {name for row in rows for name in (row.key, _bare(words(row.key)), *map(str.lower, row.names))}
 
 
 def candidates(text: str, rows: Iterable[AnyNamed]) -> list[AnyNamed]:
@@ -74,15 +80,23 @@ def candidates(text: str, rows: Iterable[AnyNamed]) -> list[AnyNamed]:
     wanted = words(text)
     if not wanted:
         return []
-    exact, near = [], []
+    named, exact, near = [], [], []
     for row in rows:
-        spellings = [words(name) for name in (row.key, *row.names)]
-        if any(_joined(wanted) == _joined(one) or _bare(wanted) == _bare(one) for one in spellings):
+        joined, bare, parts = _spellings((row.key, *row.names))
+        if _joined(wanted) in joined:
+            named.append(row)
+        elif _bare(wanted) in bare:
             exact.append(row)
-        elif any(set(wanted) <= set(one) and not _MODELS & set(one) - set(wanted) for one in spellings):
+        elif any(set(wanted) <= one and not _MODELS & one - set(wanted) for one in parts):
             near.append(row)
-    named = [row for row in exact if any(_joined(wanted) == _joined(words(name)) for name in (row.key, *row.names))]
     return named or exact or near
+
+
+@functools.lru_cache(maxsize=4096)
+def _spellings(names: tuple[str, ...]) -> tuple[frozenset[str], frozenset[str], tuple[frozenset[str], ...]]:
+    """A row's names in one word, those without family words, and the words of each."""
+    parts = [words(name) for name in names]
+    return frozenset(map(_joined, parts)), frozenset(map(_bare, parts)), tuple(map(frozenset, parts))
 
 
 def _joined(parts: Iterable[str]) -> str:

@@ -22,6 +22,7 @@ class Cpu(Fact):
         key: its name on the command line.
         name: what it is.
         aliases: other names, separated by semicolons; what the kernel calls it among them.
+        chip: key of the row that a slice is a part of, where that is one.
         vendor: who designed it.
         microarchitecture: of its cores.
         category: ``cloud slice`` is a part of a chip.
@@ -53,6 +54,7 @@ class Cpu(Fact):
     vector_isa: str
     fp32_flop_per_cycle_per_core: Above0
     aliases: str = ""
+    chip: str = ""
     boost_ghz: Above0 | None = None
     matrix_isa: str = ""
     l3_cache_mib: Above0 | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from importlib import resources
 from pathlib import Path
@@ -78,6 +78,24 @@ def parsed(
     return tuple(found)
 
 
+def written(rows: Sequence[Fact]) -> str:
+    """Rows of one kind as a CSV text that `parsed` reads back."""
+    if not rows:
+        return ""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [one.name for one in fields(rows[0])]
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(one, column)) for column in columns] for one in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
+
+
 def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spelled | None = None) -> AnyFact:
     """A row of values by column.
 
@@ -90,9 +108,10 @@ def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spe
     Raises:
         BadTable: the column that is wrong, and why.
     """
-    unknown = sorted(values.keys() - _columns(kind))
+    schema: Any = kind  # mypy takes a generic class for unhashable
+    unknown = sorted(values.keys() - _columns(schema))
     if unknown:
-        raise BadTable(f"{place}, column {unknown[0]!r}: no such column", f"columns: {', '.join(_columns(kind))}")
+        raise BadTable(f"{place}, column {unknown[0]!r}: no such column", f"columns: {', '.join(_columns(schema))}")
     values = dict(values)
     for column, own in (spelled or {}).items():
         try:
@@ -100,8 +119,7 @@ def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spe
         except UsageError as error:
             raise BadTable(f"{place}, column {column!r}: {error.message}", error.remedy) from error
     try:
-        rows: Any = kind  # mypy takes a generic class for unhashable
-        made: AnyFact = _adapter(rows).validate_python(values)
+        made: AnyFact = _adapter(schema).validate_python(values)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         column, told = _told(first)
@@ -113,7 +131,8 @@ def _check_header(kind: type[AnyFact], header: Iterable[str], name: str, default
     given = list(header)
     if not given:
         raise BadTable(f"{name}, line 1: no header", _COLUMNS)
-    known = _columns(kind)
+    schema: Any = kind
+    known = _columns(schema)
     for column in given:
         if column not in known:
             raise BadTable(f"{name}, line 1: unknown column {column!r}", f"columns: {', '.join(known)}")
@@ -124,7 +143,8 @@ def _check_header(kind: type[AnyFact], header: Iterable[str], name: str, default
             raise BadTable(f"{name}, line 1: column {column!r} is missing", _COLUMNS)
 
 
-def _columns(kind: type[AnyFact]) -> dict[str, bool]:
+@functools.cache
+def _columns(kind: type[Fact]) -> dict[str, bool]:
     """Whether each column is needed."""
     return {one.name: one.default is MISSING for one in fields(kind)}
 
