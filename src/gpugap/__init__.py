@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from gpugap.study.api import Measurement as Measurement
     from gpugap.study.api import compare as compare
     from gpugap.study.api import measure as measure
+    from gpugap.trends.api import trends as trends
 
 _HOMES = {
     "Cell": "gpugap.core.cell",
@@ -33,6 +34,7 @@ _HOMES = {
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
     "measure": "gpugap.study.api",
+    "trends": "gpugap.trends.api",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough

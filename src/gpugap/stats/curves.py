@@ -103,7 +103,9 @@ class Fitted:
 
     @property
     def own(self) -> NDArray[np.bool_]:
-        """Whether it is a model of its own for each series; without a break the line with one is the line."""
+        """Whether it is a model of its own for each series: a line without break, or all of records, is just a line."""
+        if self.curve.form == "record":
+            return np.asarray(~self.linear.used.all(axis=1))
         return np.isfinite(self.place) if self.curve.form == "break" else np.ones(len(self.place), dtype=bool)
 
     def aicc(self, values: Array) -> Array:
