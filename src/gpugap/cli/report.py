@@ -12,6 +12,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
+    from gpugap.trends.overview import Overview
 
 
 def report(
@@ -66,6 +67,14 @@ def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 
 
+def _history() -> Overview:
+    """The history of GPU memory for the page; the same with every set of records."""
+    from gpugap.trends.overview import overview
+    from gpugap.trends.projection import Wish
+
+    return overview(Wish())
+
+
 def write_page(records: Sequence[Record], command: str, page: Path, form: str | None = None) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
@@ -82,7 +91,7 @@ def write_page(records: Sequence[Record], command: str, page: Path, form: str | 
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
-    text = render_page(records, command=command) if form == "html" else render(records, form)
+    text = render_page(records, command=command, history=_history()) if form == "html" else render(records, form)
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:
