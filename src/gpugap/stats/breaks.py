@@ -24,6 +24,8 @@ ALPHA = 0.05
 PARAMETERS = 4
 """Level, slope, change of slope, place."""
 _TRIM, _TRIM_TIME, _FEWEST = 0.15, 0.2, 3
+_DISTINCT_PLACES = 2
+"""Observations within some days count as one date."""
 _GRID, _DRAWS, _SEED = 60, 999, 20261123
 
 
@@ -45,7 +47,7 @@ class Break:
 def candidates(x: Array) -> Array:
     """Places a break is looked for at; empty where both sides cannot have three observations of different dates."""
     order = np.sort(x)
-    distinct = np.unique(x)
+    distinct = np.unique(np.round(x, _DISTINCT_PLACES))
     if len(distinct) < 2 * _FEWEST or len(x) <= PARAMETERS + 1:
         return np.empty(0)
     cut = int(_TRIM * len(x))

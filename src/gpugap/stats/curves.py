@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from gpugap.stats.breaks import PARAMETERS, find_break
 from gpugap.stats.predictive import Predictive
-from gpugap.stats.regression import LinearFit, aicc, least_squares, powers
+from gpugap.stats.regression import LinearFit, aicc, determined, least_squares, powers
 
 Array = NDArray[np.float64]
 Form = Literal["polynomial", "break", "record"]
@@ -121,7 +121,9 @@ class Fitted:
 
 def can_fit(curve: Curve, x: Array) -> bool:
     """Whether there are enough observations at different times."""
-    return len(x) >= curve.parameters + SPARE and len(np.unique(x)) > curve.degree + 1
+    if len(x) < curve.parameters + SPARE or len(np.unique(x)) <= curve.degree + 1:
+        return False
+    return determined(powers(x - x.mean(), curve.degree))
 
 
 def fit(curve: Curve, x: Array, values: Array, positive: bool) -> Fitted:

@@ -82,11 +82,11 @@ def least_squares(design: Array, values: Array, used: NDArray[np.bool_] | None =
     df = counted.sum(axis=1, keepdims=True) - rows.shape[-1] - spent
     if df.min() < 1:
         raise ValueError("fewer observations than parameters")
-    q, r = np.linalg.qr(rows)
-    diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
-    if (diagonal.min(axis=1) <= _SINGULAR * diagonal.max(axis=1)).any():
+    lengths = _lengths(rows)
+    q, r = np.linalg.qr(rows / lengths)
+    if not _regular(r):
         raise ValueError("the places in time do not determine the curve")
-    inverse = np.linalg.inv(r)
+    inverse = np.linalg.inv(r) / np.swapaxes(lengths, 1, 2)
     weighted = np.where(counted, values, 0.0)
     q_many = np.broadcast_to(q, (len(values), *q.shape[1:]))
     coefficients = np.einsum("skl,sl->sk", np.broadcast_to(inverse, (len(values), *r.shape[1:])), _inner(q, weighted))
@@ -99,6 +99,22 @@ def least_squares(design: Array, values: Array, used: NDArray[np.bool_] | None =
     covariance = np.broadcast_to(inverse @ np.swapaxes(inverse, 1, 2), (len(values), *r.shape[1:]))
     leverage = np.where(counted, (q_many**2).sum(axis=2), 0.0)
     return LinearFit(coefficients, covariance, sigma, df.astype(float), fitted, residuals, leverage, counted)
+
+
+def determined(design: Array) -> bool:
+    """Whether a design's columns are independent, as far as the precision of numbers tells."""
+    rows = design[None]
+    return len(design) >= design.shape[1] and _regular(np.linalg.qr(rows / _lengths(rows))[1])
+
+
+def _lengths(rows: Array) -> Array:
+    """Lengths of the columns, by which they are scaled, so that the unit of time does not matter."""
+    return np.asarray(np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-300))
+
+
+def _regular(r: Array) -> bool:
+    diagonal = np.abs(np.diagonal(r, axis1=1, axis2=2))
+    return bool((diagonal.min(axis=1) > _SINGULAR * diagonal.max(axis=1)).all())
 
 
 def _inner(q: Array, values: Array) -> Array:

@@ -16,6 +16,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.trends.dates import decimal_year, year_end
 
 MIN_POINTS, MAX_POINTS = 5, 5000
+_LARGEST, _SMALLEST = 1e100, 1e-100
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,9 @@ def check(series: Series, log: bool = False) -> None:
         seen.add((point.date, point.label))
     if len({point.date for point in series.points}) < MIN_POINTS - 1:
         raise BadSeries(f"{series.id} has fewer than {MIN_POINTS - 1} different dates", "use a longer series")
+    odd = next((p for p in series.points if p.value and not _SMALLEST <= abs(p.value) <= _LARGEST), None)
+    if odd is not None:
+        raise BadSeries(f"{series.id} has {odd.value:g} on {odd.date}", "use a unit in which values are not so extreme")
     if log and not series.positive:
         bad = next(point for point in series.points if point.value <= 0)
         message = f"{series.id} has {bad.value:g} on {bad.date}; a fit of logarithms needs values above 0"
