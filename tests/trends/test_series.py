@@ -16,7 +16,7 @@ from gpugap.trends.gap import behind_series, first_with
 from gpugap.trends.ladder import ladder_series, training_bytes
 from gpugap.trends.listing import DEFAULT, listed, named_series
 from gpugap.trends.own import is_file, own_series
-from gpugap.trends.series import MIN_POINTS, check, median_line, ratio, record_line
+from gpugap.trends.series import MIN_POINTS, check, median_line, published, ratio, record_line
 from trend_samples import flat, made
 
 GIB = 2**30
@@ -103,6 +103,8 @@ def test_the_need_of_the_ladder():
     needs = [point.value for point in ladder_series().points]
     assert len(needs) == 10
     assert needs[0] < 2**20
+    traced = published(5.0, "B", "a trace")
+    assert [point.estimate for point in ladder_series(lambda rung: traced).points] == [traced] * 10
 
 
 def test_demand_is_reduced_and_credited():

@@ -11,7 +11,7 @@ from gpugap.catalog.demand import Rung
 from gpugap.core.estimate import Estimate
 from gpugap.stats.backtest import LEVEL
 from gpugap.trends.dates import decimal_year
-from gpugap.trends.ladder import training_bytes
+from gpugap.trends.ladder import Need, training_bytes
 from gpugap.trends.projection import Trend
 from gpugap.trends.series import Point, Series, make_series, published, ratio
 
@@ -89,15 +89,16 @@ class Fits:
         }
 
 
-def fits(rung: Rung, trend: Trend, observed: Series) -> Fits:
+def fits(rung: Rung, trend: Trend, observed: Series, needed: Need = training_bytes) -> Fits:
     """When a network of the ladder starts, and stops, to fit a class of card.
 
     Args:
         rung: the network.
         trend: of the line that stands for the class.
         observed: where what has happened is looked up: the line, or for a record line its devices.
+        needed: the memory of a training step of a network, in bytes.
     """
-    need = training_bytes(rung)
+    need = needed(rung)
     least = need.value or 0.0
     first = first_with(observed, least)
     if first is not None:
