@@ -42,7 +42,7 @@ study: $(VENV)/study-$(FRAMEWORKS).done
 	$(BIN)/gpugap study --preset quick --frameworks $(FRAMEWORKS)
 
 test: $(VENV)/test.done
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=worksteal
 
 check: $(VENV)/test.done
 	$(BIN)/ruff format --check src tests benchmarks docs

@@ -20,8 +20,11 @@ import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
-VERBS = ("study", "measure", "compare", "fit", "parity", "report", "records", "doctor")
-RECORD_VERBS = ("list", "show", "export", "import", "delete")
+VERBS = ("study", "measure", "compare", "fit", "parity", "report", "records", "catalog", "doctor")
+GROUPS = {
+    "records": ("list", "show", "export", "import", "delete"),
+    "catalog": ("list", "show", "search", "check", "export", "update"),
+}
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -55,7 +58,7 @@ def reference() -> str:
     """Help of every verb and docstring of every public name."""
     lines = ["# Reference", "", "Made by `make docs`; do not edit.", "", "## Verbs", ""]
     with tempfile.TemporaryDirectory() as name:
-        calls = [(verb,) for verb in VERBS] + [("records", verb) for verb in RECORD_VERBS]
+        calls = [(verb,) for verb in VERBS] + [(group, verb) for group, verbs in GROUPS.items() for verb in verbs]
         for call in calls:
             help_text = run(*call, "--help", folder=Path(name))
             lines += [f"### gpugap {' '.join(call)}", "", "```text", help_text, "```", ""]

@@ -47,5 +47,6 @@ def make_job(file: Path | None = None, *, mode="train", batch=8, framework="null
         "seed": 0,
         "data": "synthetic",
         "timeout_s": 60.0,
+        "setting": Setting(),
     }
-    return Job(cell=cell, target=target, setting=Setting(), **(known | fields))
+    return Job(cell=cell, target=target, **(known | fields))

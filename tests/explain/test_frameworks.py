@@ -130,3 +130,58 @@ def test_a_longer_start_pays_after_some_steps():
     assert break_even_steps(compiled, eager) is None
     assert kernels(eager)["kernels"] == 50
     assert kernels(replace(eager, details=())) is None
+
+
+SINGLE = {
+    ("torch", "eager", "allocator"): 8e-3,
+    ("tensorflow", "function", "allocator"): 8.4e-3,
+    ("tensorflow", "function", "onednn"): 6e-3,
+    ("torch", "compile", "tuned-each"): 5e-3,
+    ("tensorflow", "function", "tuned-each"): 4e-3,
+    ("jax", "jit", "tuned-each"): 9.5e-3,
+}
+
+
+def with_single_changes():
+    tuned = [
+        record
+        for (framework, execution, tuning), step_s in SINGLE.items()
+        for record in records({(framework, execution): step_s}, tuning=tuning)
+    ]
+    return [*records(), *tuned]
+
+
+def tuned_sides(effect) -> tuple[str, str]:
+    return tuple(f"{side.cell.framework} {side.cell.tuning}" for side in (effect.pair.a, effect.pair.b))
+
+
+def test_single_changes_stand_beside_the_side_they_change():
+    as_it_comes, each = compared(with_single_changes())
+    assert (as_it_comes.tuning, each.tuning) == ("default", "tuned-each")
+    assert [tuned_sides(effect) for effect in as_it_comes.of("allocator")] == [
+        ("torch default", "torch allocator"),
+        ("tensorflow default", "tensorflow allocator"),
+    ]
+    (onednn,) = as_it_comes.of("onednn")
+    assert onednn.pair.comparison.speedup.value == pytest.approx(8.5 / 6, rel=0.02)
+    assert len(as_it_comes.cells) == len(TIMES) + 3
+    assert {effect.kind for effect in each.effects} == {"framework"}
+    text = sentence(as_it_comes)
+    assert "Another allocator alone changes PyTorch by -20 %" in text
+    assert "oneDNN switched alone changes TensorFlow by -29 %" in text
+
+
+def test_the_best_of_each_framework_meet_whatever_their_tuning():
+    as_it_comes, _ = compared(with_single_changes())
+    assert [tuned_sides(effect) for effect in as_it_comes.of("best")] == [
+        ("torch tuned-each", "tensorflow tuned-each"),
+        ("torch tuned-each", "jax default"),
+    ]
+    text = sentence(as_it_comes)
+    best = "The fastest TensorFlow (function, tuned-each) against the fastest PyTorch (compile, tuned-each)"
+    assert f"{best}: -20 %" in text
+
+
+def test_without_tuned_cells_there_is_no_best_of_each():
+    (one,) = compared(records())
+    assert one.of("best") == []

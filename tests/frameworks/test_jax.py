@@ -172,9 +172,9 @@ def shallow(monkeypatch: pytest.MonkeyPatch):
             monkeypatch.setattr(module, layers, value)
 
 
-@pytest.mark.parametrize("name", ["conv6@32", "vgg16@32", "resnet18@32", "resnet18@64", "vgg16@64", "cyclegan@32"])
+@pytest.mark.parametrize("name", ["conv6@32", "vgg16@32", "resnet18@64", "cyclegan@32"])
 def test_three_steps_are_those_of_torch(name: str, shallow):
-    """In double precision: losses, parameters and running statistics."""
+    """In double precision: losses, parameters and running statistics; one network of every kind of step."""
     spec = replace(workload(name), dropout=0.0)
     mine = built(spec, batch=2 if spec.classes else 1, precision="fp64")
     other, step, _, body = torch_twin(spec, mine.cell, mine.setting)

@@ -286,12 +286,14 @@ def test_a_users_own_run_is_called_as_it_is():
 # --- in processes of their own
 
 
-def test_a_real_process_sets_threads_and_is_quiet(capfd):
+def test_a_real_process_sets_threads_and_is_quiet(capfd, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "1")  # of which TensorFlow tells at any log level
+    monkeypatch.delenv("TF_CPP_MIN_LOG_LEVEL", raising=False)
     job = make_job(warmup_steps=1, steps=2, batch=2)
     cell = cell_of("conv6", "function", mode="inference")
     record = run_job(replace(job, cell=cell, setting=Setting(threads=1)), {})
     assert (record.status, record.error) == ("ok", None)
-    assert record.settings["threads"] == 1
+    assert (record.settings["threads"], record.settings["tf_enable_onednn_opts"]) == (1, "1")
     assert record.phases["trace_s"] > 0
     assert record.guards["compilations"] == 0
     assert capfd.readouterr().err == ""

@@ -340,7 +340,7 @@ def test_containers_in_a_users_batch_keep_their_type():
 def test_the_loop_learns():
     """Conv-6 with our own tuned body reads handwritten digits: 95 % of unseen ones within 200 steps. Seed 0.
 
-    It stops at the first tenth step that is good enough, which was the 60th in fp32 and in bf16 alike.
+    It stops at the first tenth step that is good enough, which was the 100th in fp32.
     """
     datasets = pytest.importorskip("sklearn.datasets")
     digits = datasets.load_digits()
@@ -351,16 +351,16 @@ def test_the_loop_learns():
     train, test = order[:1437], order[1437:]
     spec = workload("conv6")
     torch.manual_seed(0)
-    first = (images[train[:128]].numpy(), labels[train[:128]].numpy())
-    step = build_step(spec, make_cell(batch=128, framework="torch"), initial_weights(spec, 0), first, CPU)
+    first = (images[train[:32]].numpy(), labels[train[:32]].numpy())
+    step = build_step(spec, make_cell(batch=32, framework="torch"), initial_weights(spec, 0), first, CPU)
     setting = Setting("bf16" if describe().native_bf16 else "fp32", channels_last=True)
     once, random, accuracy = body(step, setting, "cpu"), np.random.default_rng(0), 0.0
     for number in range(1, 201):
-        chosen = train[torch.from_numpy(random.choice(len(train), 128, replace=False))]
+        chosen = train[torch.from_numpy(random.choice(len(train), 32, replace=False))]
         step.batch[0].copy_(images[chosen])
         step.batch[1].copy_(labels[chosen])
         once()
-        if number >= 50 and number % 10 == 0:
+        if number >= 60 and number % 10 == 0:
             with torch.inference_mode():
                 accuracy = float((step.models(images[test]).argmax(1) == labels[test]).float().mean())
             if accuracy >= 0.95:

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from factories import make_cell, make_record
 from gpugap.core.errors import BadValue, UnknownName
 from gpugap.core.setting import Setting
-from gpugap.measure.plan import MAX_BATCH, Effort, Host, Plan, PlannedCell, Request, remaining, spread
+from gpugap.measure.plan import Effort, Plan, PlannedCell, remaining
+from gpugap.measure.spread import MAX_BATCH, Host, Request, spread
 from gpugap.measure.target import Target
 
 
@@ -202,3 +203,38 @@ def test_a_batch_out_of_range_is_refused(batch: int):
 def test_an_unknown_mode_or_precision_is_refused(factor: str, name: str):
     with pytest.raises(UnknownName, match=name):
         request(**{factor: name})
+
+
+COMPARED = Host(4, native_bf16=False, devices=("cpu",), allocator="tcmalloc", onednn=False)
+
+
+def compared(framework: str, execution: str, host: Host = COMPARED):
+    return settings(spread(request(framework=framework, execution=execution, compared=True), host, "synthetic"))
+
+
+def test_compared_frameworks_are_tuned_each_in_its_own_way():
+    assert compared("torch", "eager") == {
+        "default": Setting(),
+        "allocator": Setting(allocator="tcmalloc"),
+        "tuned-each": Setting(threads=4, channels_last=True, allocator="tcmalloc"),
+    }
+    assert compared("tensorflow", "function") == {
+        "default": Setting(),
+        "allocator": Setting(allocator="tcmalloc"),
+        "onednn": Setting(onednn=True),
+        "tuned-each": Setting(threads=4, allocator="tcmalloc", onednn=True),
+    }
+    assert compared("jax", "jit")["tuned-each"] == Setting(threads=4, allocator="tcmalloc")
+    assert list(compared("torch", "compile")) == ["default", "tuned-each"]
+    for framework, execution in (("tensorflow", "eager"), ("tensorflow", "xla"), ("jax", "op-by-op")):
+        assert list(compared(framework, execution)) == ["default"]
+
+
+def test_what_is_not_there_is_not_changed():
+    bare = Host(4, native_bf16=False, devices=("cpu",))
+    assert list(compared("torch", "eager", bare)) == ["default", "tuned-each"]
+    assert list(compared("tensorflow", "function", bare)) == ["default"]
+    assert list(compared("jax", "jit", bare)) == ["default"]
+    on = Host(4, native_bf16=True, devices=("cpu",), onednn=True)
+    assert compared("tensorflow", "function", on)["onednn"] == Setting(onednn=False)
+    assert compared("jax", "jit", on)["tuned-each"] == Setting("bf16", 4, channels_last=True)

@@ -13,8 +13,10 @@ import pytest
 
 from factories import make_job
 from gpugap.core.errors import Unsupported
+from gpugap.core.setting import Setting
 from gpugap.core.version import __version__
 from gpugap.measure.runner import probe, run_job
+from gpugap.sensors.libraries import preloadable_allocators
 
 TESTS = Path(__file__).parents[1]
 HANG_GUARD_S = 60
@@ -346,3 +348,25 @@ def test_a_step_that_closes_every_file_and_hangs(step_file):
     command = [sys.executable, "-c", script, str(TESTS), str(file)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     assert answer.stdout.strip() in ("timeout", "killed")
+
+
+@pytest.mark.parametrize("name", sorted(preloadable_allocators()) or ["none"])
+def test_an_allocator_is_loaded_before_the_process_starts(name: str):
+    if name == "none":
+        pytest.skip("neither tcmalloc nor jemalloc is installed")
+    with_it = run_job(make_job(setting=Setting(allocator=name)), {"allocator": "system"})
+    assert (with_it.status, with_it.environment["allocator"]) == ("ok", name)
+    assert run_job(make_job(), {}).environment["allocator"] == "system"
+
+
+def test_an_allocator_that_cannot_be_loaded_is_told():
+    record = run_job(make_job(setting=Setting(allocator="hoard")), {})
+    assert (record.status, record.error["message"]) == ("unsupported", "hoard cannot be loaded here")
+
+
+@pytest.mark.parametrize(("onednn", "told"), [(True, "1"), (False, "0"), (None, "as it was")])
+def test_onednn_is_chosen_before_the_process_starts(onednn, told, step_file, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "as it was")
+    file = step_file("import os\nraise RuntimeError(os.environ['TF_ENABLE_ONEDNN_OPTS'])")
+    record = run_job(make_job(file, setting=Setting(onednn=onednn)), {})
+    assert record.error["message"].endswith(f": {told}")

@@ -9,7 +9,14 @@ from pathlib import Path
 import pytest
 from trees import tree
 
-from gpugap.sensors.libraries import allocator, hip_is_loaded, libc, loaded_libraries, preloaded_libraries
+from gpugap.sensors.libraries import (
+    allocator,
+    hip_is_loaded,
+    libc,
+    loaded_libraries,
+    preloadable_allocators,
+    preloaded_libraries,
+)
 
 LINE = "7f1c-7f1d r-xp 00000000 fe:00 123    {}\n"
 USUAL = "55d0-55d1 r--p 00000000 00:00 0 \n" + LINE.format("[heap]") + LINE.format("/lib/libc.so.6")
@@ -88,3 +95,14 @@ def test_a_really_preloaded_allocator(tmp_path: Path):
         timeout=120,
     )
     assert answer.stdout.split() == ["jemalloc", "libjemalloc.so.2"]
+
+
+def test_allocators_to_preload_are_found_by_the_loaders_names(monkeypatch: pytest.MonkeyPatch):
+    installed = {"tcmalloc": "libtcmalloc.so.4", "jemalloc": "libjemalloc.so.2"}
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setattr("ctypes.util.find_library", installed.get)
+    assert preloadable_allocators() == installed
+    monkeypatch.setattr("ctypes.util.find_library", {"tcmalloc_minimal": "libtcmalloc_minimal.so.4"}.get)
+    assert preloadable_allocators() == {"tcmalloc": "libtcmalloc_minimal.so.4"}
+    monkeypatch.setattr("sys.platform", "darwin")
+    assert preloadable_allocators() == {}

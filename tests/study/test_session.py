@@ -13,7 +13,8 @@ from factories import make_cell, make_record
 from gpugap.core.cell import Cell
 from gpugap.core.errors import StoreWriteFailed
 from gpugap.core.setting import Setting
-from gpugap.measure.plan import Effort, Host, Plan, PlannedCell, Request, spread
+from gpugap.measure.plan import Effort, Plan, PlannedCell
+from gpugap.measure.spread import Host, Request, spread
 from gpugap.measure.target import Target, parse_target
 from gpugap.store.database import Store
 from gpugap.store.exchange import read_file

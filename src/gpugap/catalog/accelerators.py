@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date as day
 from typing import Literal, get_args
 
 from gpugap.catalog.facts import Above0, Count, Fact, first_day
@@ -150,6 +151,19 @@ class Gpu(Fact):
         """Arithmetic intensity above which the peak rate, not the bandwidth, limits."""
         peak = self.peak_flop_per_s(precision)
         return None if peak is None else peak / self.memory_bandwidth_bytes_per_s
+
+    def estimates(self, today: day | None = None) -> dict[str, Estimate]:
+        """Its numbers in SI units as estimates: memory, bandwidth, peaks by precision, power, launch price."""
+        numbers: dict[str, tuple[float | None, str]] = {
+            "memory_bytes": (self.memory_bytes, "B"),
+            "memory_bandwidth_bytes_per_s": (self.memory_bandwidth_bytes_per_s, "B/s"),
+            **{f"{name}_flop_per_s": (self.peak_flop_per_s(name), "FLOP/s") for name in RATES if name != "int8"},
+            "int8_op_per_s": (self.peak_flop_per_s("int8"), "OP/s"),
+            "tdp_w": (self.tdp_w, "W"),
+            "launch_price_usd": (self.launch_price_usd, "USD"),
+        }
+        found = {name: self.estimate(value, unit, today) for name, (value, unit) in numbers.items()}
+        return {"usable_memory_bytes": self.usable_memory(), **found}
 
     def usable_memory(self) -> Estimate:
         """Memory a framework can take at most: what it shows as the device's total.

@@ -3,20 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import date as day
 from pathlib import Path
 from typing import Any
 
 from gpugap.catalog import accelerators, grid, prices, processors
 from gpugap.catalog.accelerators import Gpu
-from gpugap.catalog.facts import AnyFact
+from gpugap.catalog.facts import AnyFact, Fact
 from gpugap.catalog.grid import CarbonIntensity, Country, CountryName, ElectricityPrice
 from gpugap.catalog.prices import Offer
 from gpugap.catalog.processors import Cpu
 from gpugap.catalog.tables import Spelled, row
 from gpugap.catalog.tiers import FreeTier, free_tiers
-from gpugap.core.errors import BadTable
+from gpugap.core.errors import BadTable, UnknownName
+
+TABLES = {
+    "gpus": "accelerators",
+    "cpus": "processors",
+    "offers": "price_list",
+    "free-tiers": "free_tiers",
+    "countries": "country_names",
+    "carbon-intensity": "carbon",
+    "electricity-prices": "electricity",
+}
+"""Names of the tables on the command line, and where `Catalog` holds them."""
+_SEARCHED = ("gpus", "cpus", "offers", "free-tiers", "countries")
 
 _OWN = ("gpu", "cpu", "offer", "carbon_intensity", "electricity_price")
 _VERBS = ("list", "show", "search", "check", "export", "update")
@@ -72,6 +84,28 @@ class Catalog:
         """As `catalog.country`."""
         return grid.country(name, self.countries())
 
+    def table(self, name: str) -> Sequence[Fact]:
+        """The rows of a table; see `TABLES`.
+
+        Raises:
+            UnknownName: no such table.
+        """
+        if name not in TABLES:
+            raise UnknownName("table", name, TABLES)
+        rows: Sequence[Fact] = getattr(self, TABLES[name])
+        return rows
+
+    def search(self, text: str) -> list[tuple[str, Fact]]:
+        """Rows that hold all words of a text, in whatever column, each with the name of its table."""
+        wanted = text.lower().split()
+        found: list[tuple[str, Fact]] = []
+        for table in _SEARCHED:
+            for one in self.table(table):
+                held = " ".join(str(value) for value in asdict(one).values() if value is not None).lower()
+                if all(word in held for word in wanted):
+                    found.append((table, one))
+        return found
+
     def countries(self) -> tuple[Country, ...]:
         """All countries with their carbon intensities and prices."""
         return grid.joined(self.country_names, self.carbon, self.electricity)
@@ -92,19 +126,33 @@ def load(own: Mapping[str, Any] | None = None, price_file: Path | None = None, t
     own = own or {}
     _check_names(own)
     stamp = (today or day.today()).isoformat()
-    gpus = _over(accelerators.all_gpus(), own.get("gpu", ()), "gpu", stamp)
+    gpus = _over(Gpu, accelerators.all_gpus(), own.get("gpu", ()), "gpu", stamp=stamp)
     spelled = {"gpu": lambda name: accelerators.gpu(name, gpus).key}
     listed = price_file or (Path(own["prices"]).expanduser() if "prices" in own else None)
     offers = prices.all_offers() if listed is None else prices.price_list(listed, gpus)
-    place = {"iso3": lambda name: grid.country(name).iso3}
+    place: Spelled = {"iso3": lambda name: grid.country(name).iso3}
     return Catalog(
         gpus,
-        _over(processors.all_cpus(), own.get("cpu", ()), "cpu", stamp),
-        _over(offers, own.get("offer", ()), "offer", stamp, spelled),
+        _over(Cpu, processors.all_cpus(), own.get("cpu", ()), "cpu", stamp=stamp),
+        _over(Offer, offers, own.get("offer", ()), "offer", stamp=stamp, spelled=spelled),
         free_tiers(),
         grid.country_names(),
-        _over(grid.carbon_rows(), own.get("carbon_intensity", ()), "carbon_intensity", stamp, place),
-        _over(grid.price_rows(), own.get("electricity_price", ()), "electricity_price", stamp, place),
+        _over(
+            CarbonIntensity,
+            grid.carbon_rows(),
+            own.get("carbon_intensity", ()),
+            "carbon_intensity",
+            stamp=stamp,
+            spelled=place,
+        ),
+        _over(
+            ElectricityPrice,
+            grid.price_rows(),
+            own.get("electricity_price", ()),
+            "electricity_price",
+            stamp=stamp,
+            spelled=place,
+        ),
     )
 
 
@@ -120,11 +168,16 @@ def _check_names(own: Mapping[str, Any]) -> None:
 
 
 def _over(
-    rows: Sequence[AnyFact], own: Sequence[Mapping[str, Any]], table: str, stamp: str, spelled: Spelled | None = None
+    kind: type[AnyFact],
+    rows: Sequence[AnyFact],
+    own: Sequence[Mapping[str, Any]],
+    table: str,
+    *,
+    stamp: str,
+    spelled: Spelled | None = None,
 ) -> tuple[AnyFact, ...]:
     """Rows with the user's: one of a known ``key`` changes that row, any other is added behind."""
     found = list(rows)
-    kind: type[AnyFact] = type(rows[0])
     for number, entry in enumerate(own, start=1):
         place = f"gpugap.toml, catalog.{table} number {number}"
         base: dict[str, Any] = {"source": "gpugap.toml", "date": stamp, "confidence": "high"}
@@ -134,7 +187,8 @@ def _over(
         if index is not None:
             base = {one.name: getattr(found[index], one.name) for one in fields(kind)} | base | {"disagrees": ""}
         made = row(kind, base | {name: str(value) for name, value in entry.items()}, place, spelled)
-        found[index if index is not None else len(found) :] = (
-            [made, *found[index + 1 :]] if index is not None else [made]
-        )
+        if index is None:
+            found.append(made)
+        else:
+            found[index] = made
     return tuple(found)

@@ -10,7 +10,7 @@ from datetime import date as day
 
 from gpugap.catalog.book import Catalog
 from gpugap.catalog.facts import Fact, first_day
-from gpugap.catalog.names import candidates
+from gpugap.catalog.names import words
 from gpugap.catalog.physics import cpu_faults, gpu_faults
 from gpugap.catalog.prices import Offer
 
@@ -65,10 +65,13 @@ def _accelerators(catalog: Catalog, today: day) -> Iterator[Fault]:
     for one in rows:
         for problem in (*gpu_faults(one), *_released(one.release_date, today, "announced" in one.name)):
             yield Fault("accelerators", one.key, problem)
+    owners: dict[str, set[str]] = {}
+    for one in rows:
         for name in (one.key, *one.names):
-            found = [other.key for other in candidates(name, rows)]
-            if found != [one.key]:
-                yield Fault("accelerators", one.key, f"its name {name!r} finds {', '.join(found)}")
+            owners.setdefault("".join(words(name)), set()).add(one.key)
+    for name, keys in owners.items():
+        if len(keys) > 1 or not name:
+            yield Fault("accelerators", min(keys), f"the name {name!r} finds {', '.join(sorted(keys))}")
 
 
 def _processors(catalog: Catalog, today: day) -> Iterator[Fault]:
@@ -141,8 +144,7 @@ def _tiers(catalog: Catalog, today: day) -> Iterator[Fault]:
 
 
 def _electricity(catalog: Catalog, today: day) -> Iterator[Fault]:
-    codes = Counter(one.iso3 for one in catalog.country_names)
-    codes.update({one.iso2: 1 for one in catalog.country_names})
+    codes = Counter(code for one in catalog.country_names for code in (one.iso3, one.iso2))
     carbon = [(f"{one.iso3} {one.year}", one) for one in catalog.carbon]
     prices = [(f"{one.iso3} {one.customer}", one) for one in catalog.electricity]
     yield from (Fault("countries", code, "stands twice") for code, times in codes.items() if times > 1)
@@ -167,12 +169,14 @@ def _electricity(catalog: Catalog, today: day) -> Iterator[Fault]:
 
 
 def _facts(table: str, rows: Iterable[tuple[str, Fact]], today: day) -> Iterator[Fault]:
-    """What every row owes: a source, a date that has been, low confidence where sources disagree on half or double."""
+    """What every row owes: a source, a date that has been, and a reason for high confidence against another source."""
     for name, one in rows:
         if not one.source.strip():
             yield Fault(table, name, "no source")
         if not day(_FIRST_YEAR, 1, 1) <= first_day(one.date) <= today:
             yield Fault(table, name, f"its date {one.date} lies before {_FIRST_YEAR} or after today")
+        if one.disagrees and one.confidence == "high" and not one.notes:
+            yield Fault(table, name, "high confidence although a source disagrees, and no note says why")
 
 
 def _released(text: str, today: day, announced: bool = False) -> Iterator[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import functools
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date as day
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import Field
 
@@ -77,6 +77,15 @@ class Fact:
     def dated(self, today: day | None = None) -> str:
         """The date for reading: ``2025-11-16 (stale)``."""
         return f"{self.date} (stale)" if self.is_stale(today) else self.date
+
+    def cited(self) -> str:
+        """The source for reading: the first one, and how many more there are."""
+        first, *more = self.source.split("; ")
+        return f"{first} + {len(more)} more" if more else first
+
+    def to_dict(self, today: day | None = None) -> dict[str, Any]:
+        """The row by column, and whether it is stale."""
+        return {**asdict(self), "stale": self.is_stale(today)}
 
     def estimate(self, value: float | None, unit: str, today: day | None = None) -> Estimate:
         """A number of this row as a published estimate, whose method is source and date."""

@@ -96,6 +96,10 @@ class Country:
             raise Unsupported(f"no {what} is known", f"years known: {years}")
         return found[-1]
 
+    def price_row(self, customer: Customer) -> ElectricityPrice | None:
+        """The row of a customer's price; None where none is known."""
+        return next((row for row in self.prices if row.customer == customer), None)
+
     def carbon_intensity(self, year: int | None = None, today: day | None = None) -> Estimate:
         """Life-cycle emissions, unit ``gCO2e/kWh``, of a year; of the latest where None.
 
@@ -113,7 +117,7 @@ class Country:
         """
         if customer not in CUSTOMERS:
             raise UnknownName("customer", customer, CUSTOMERS)
-        row = next((row for row in self.prices if row.customer == customer), None)
+        row = self.price_row(customer)
         if row is None:
             told = f"no {customer} price is known for {self.name}; state yours"
             return Estimate(None, None, None, None, "USD/kWh", "published", told, None)

@@ -62,13 +62,17 @@ def find(text: str, rows: Sequence[AnyNamed], what: str) -> AnyNamed:
     """
     found = candidates(text, rows)
     if not found:
-        keys = {row.key for row in rows}
-        known = keys | {_bare(words(key)) for key in keys} | {name.lower() for row in rows for name in row.names}
+        known = spellings(rows)
         near = difflib.get_close_matches(text.lower(), known, n=1, cutoff=0.4)
-        raise UnknownName(what, text, known if near else keys)
+        raise UnknownName(what, text, known if near else {row.key for row in rows})
     if len(found) > 1:
         raise AmbiguousName(what, text, [row.key for row in found])
     return found[0]
+
+
+def spellings(rows: Iterable[Named]) -> set[str]:
+    """What people may type for one of the rows: keys, keys without family words, names."""
+    return {name for row in rows for name in (row.key, _bare(words(row.key)), *map(str.lower, row.names))}
 
 
 def candidates(text: str, rows: Iterable[AnyNamed]) -> list[AnyNamed]:

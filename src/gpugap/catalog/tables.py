@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields
 from importlib import resources
 from pathlib import Path
@@ -76,6 +76,24 @@ def parsed(
     except csv.Error as error:
         raise BadTable(f"{name}, line {reader.line_num}: {error}", "save it as comma-separated values") from error
     return tuple(found)
+
+
+def written(rows: Sequence[Fact]) -> str:
+    """Rows of one kind as a CSV text that `parsed` reads back."""
+    if not rows:
+        return ""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    columns = [one.name for one in fields(rows[0])]
+    writer.writerow(columns)
+    writer.writerows([_cell(getattr(one, column)) for column in columns] for one in rows)
+    return text.getvalue()
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else f"{value:.10g}" if isinstance(value, float) else str(value)
 
 
 def row(kind: type[AnyFact], values: Mapping[str, Any], place: str, spelled: Spelled | None = None) -> AnyFact:

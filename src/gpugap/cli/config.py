@@ -17,15 +17,15 @@ def load_config(folder: Path | None = None) -> dict[str, Any]:
     """Option defaults by verb; empty without a file.
 
     Raises:
-        InputError: the file is not TOML.
+        InputError: the file is not TOML, or holds something else than tables of verbs.
     """
     folder = folder or Path.cwd()
     own, project = folder / "gpugap.toml", folder / "pyproject.toml"
     if own.is_file():
-        return _names(_read(own))
+        return _tables(_read(own), own.name)
     if project.is_file():
         table = _read(project).get("tool", {}).get("gpugap", {})
-        return _names(table)
+        return _tables(table, project.name)
     return {}
 
 
@@ -34,6 +34,29 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{path.name} cannot be read: {error}", "correct it or move it away") from error
+
+
+def _tables(content: Any, file: str) -> dict[str, Any]:
+    """Tables of verbs, and in those of verbs with verbs of their own.
+
+    Raises:
+        InputError: what should be a table is none.
+    """
+    verbs = content if isinstance(content, dict) else {"tool.gpugap": content}
+    inner = {f"{verb}.{name}": table for verb in _GROUPS for name, table in _of(verbs, verb) if name in _INNER}
+    for verb, table in {**verbs, **inner}.items():
+        if not isinstance(table, dict):
+            raise InputError(f"{file}: {verb} is no table", f"write [{verb}] and options below it")
+    return _names(verbs)
+
+
+_GROUPS = ("catalog", "records")
+_INNER = ("list", "show", "search", "check", "export", "update", "import", "delete")
+
+
+def _of(verbs: dict[str, Any], verb: str) -> list[tuple[str, Any]]:
+    table = verbs.get(verb)
+    return list(table.items()) if isinstance(table, dict) else []
 
 
 def _names(table: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from gpugap.core.units import UNKNOWN, significant
 
 if TYPE_CHECKING:
     from gpugap.cli.output import Output
+    from gpugap.core.cell import Cell
     from gpugap.core.record import Record
     from gpugap.explain.frameworks import Effect, FrameworkComparison
 
@@ -58,6 +59,11 @@ def _show(found: Sequence[FrameworkComparison], output: Output) -> None:
         output.line(f"PUBLISHED: {what} ({published.source})")
 
 
+def _side(cell: Cell) -> str:
+    tuning = "" if cell.tuning in (None, "default") else f" {cell.tuning}"
+    return f"{cell.framework} {cell.execution}{tuning}"
+
+
 def _row(one: FrameworkComparison, effect: Effect) -> tuple[str, ...]:
     from gpugap.explain.frameworks import kernels
 
@@ -72,8 +78,7 @@ def _row(one: FrameworkComparison, effect: Effect) -> tuple[str, ...]:
         mode,
         str(batch),
         effect.kind,
-        f"{pair.a.cell.framework} {pair.a.cell.execution}",
-        f"{pair.b.cell.framework} {pair.b.cell.execution}",
+        *(_side(side.cell) for side in (pair.a, pair.b)),
         UNKNOWN if speedup.value is None else f"{significant(speedup.value)}×",
         " - ".join(ends) or UNKNOWN,
         comparison.verdict,

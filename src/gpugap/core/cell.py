@@ -25,7 +25,7 @@ class Cell:
         mode: ``train`` (forward, loss, backward, optimizer) or ``inference``.
         batch: samples a step, at least 1.
         precision: ``fp64``, ``fp32`` (IEEE, no TF32), ``tf32``, ``bf16`` or ``fp16`` (both autocast).
-        tuning: ``default`` or ``tuned-basic``; None when the record does not say.
+        tuning: one of `gpugap.core.setting.TUNINGS`; None when the record does not say.
         execution: how the framework runs the step (`gpugap.core.execution`); None when the record does not say.
         data: ``synthetic``, ``cifar10``, ``folder``; None when the record does not say.
         extra: further factors, sorted by name.

@@ -15,6 +15,12 @@ which TensorFlow's graph optimizer fuses; ``unfused`` is the same graph with tha
 that tells fusion from dispatch. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
 """
 
+AS_THEY_COME = (("torch", "eager"), ("tensorflow", "function"))
+"""The published comparison: PyTorch and TensorFlow, each in its first mode."""
+
+IN_USE = (*AS_THEY_COME, ("torch", "compile"), ("jax", "jit"))
+"""The modes people run models in for speed."""
+
 UNFUSED = ("eager", "op-by-op", "unfused")
 """Modes in which every operation is a kernel of its own."""
 

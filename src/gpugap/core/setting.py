@@ -7,7 +7,13 @@ from typing import Any, Literal
 
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp64", "fp32", "tf32", "bf16", "fp16")
-TUNINGS = ("default", "tuned-basic")
+TUNINGS = ("default", "tuned-basic", "allocator", "onednn", "tuned-each")
+"""``default`` changes nothing, ``tuned-basic`` is one fixed choice for every CPU.
+
+For comparing frameworks, ``allocator`` and ``onednn`` change one thing alone, to see what it is worth, and
+``tuned-each`` is the best that is known of each framework.
+"""
+
 DEVICE_KINDS = ("cpu", "cuda", "mps")
 
 
@@ -19,11 +25,15 @@ class Setting:
         precision: ``fp64`` and ``fp32`` are IEEE double and single, TF32 off; ``bf16`` and ``fp16`` are autocast.
         threads: intra-op threads; None leaves the framework's own default.
         channels_last: store images and convolution weights channels-last.
+        allocator: memory allocator loaded before the C library's (``tcmalloc``); None takes the process's own.
+        onednn: whether TensorFlow computes with oneDNN on a CPU; None leaves its own default.
     """
 
     precision: str = "fp32"
     threads: int | None = None
     channels_last: bool = False
+    allocator: str | None = None
+    onednn: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,10 @@ Per network, batch and device, on step times of interleaved processes:
 
 - *framework*: two frameworks in the same class of mode, both unfused or both fused;
 - *fusion*: one framework, its unfused mode against a fused one;
-- *whole*: the published question, TensorFlow as it comes (a graph) over PyTorch as it comes (eager).
+- *whole*: the published question, TensorFlow as it comes (a graph) over PyTorch as it comes (eager);
+- *allocator*, *onednn*: that one thing changed alone, in each side of the whole that it can be changed in;
+- *best*: the fastest cell of each other framework over PyTorch's fastest, whatever its mode and tuning. They are chosen
+  from the same data that they are compared in, so each is a little slower than it looks.
 
 The whole is a product: (TensorFlow graph over TensorFlow eager) times (TensorFlow eager over PyTorch eager). The first
 factor is what the graph brings, split again into leaving Python's dispatch (graph with the fusing optimizer off) and
@@ -14,24 +17,25 @@ fusion proper; the second is everything else: kernels, allocator, dispatch of si
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from typing import Any, Literal
 
 from gpugap.core.cell import Work
-from gpugap.core.execution import is_fused
+from gpugap.core.execution import AS_THEY_COME, is_fused
 from gpugap.explain.cells import CellSummary
 from gpugap.explain.pairs import Pair, compare_cells, judged_together
 from gpugap.explain.parity import Proof
 from gpugap.stats.compare import MARGIN
 
-Kind = Literal["framework", "fusion", "whole"]
+Kind = Literal["framework", "fusion", "whole", "allocator", "onednn", "best"]
+_KINDS: tuple[Kind, ...] = ("framework", "fusion", "whole", "allocator", "onednn", "best")
+_ALONE: tuple[Kind, ...] = ("allocator", "onednn")
+"""Tunings that change one thing alone are kinds of effects."""
 
+_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 _ORDER = ("torch", "tensorflow", "jax")
-_WHOLE = (("torch", "eager"), ("tensorflow", "function"))
-"""The comparison the study makes: each framework as it comes."""
-
 _STEPS = (("torch", "eager"), ("tensorflow", "eager"), ("tensorflow", "unfused"), ("tensorflow", "function"))
 """The way from one side of the whole to the other, one change at a time."""
 
@@ -75,9 +79,9 @@ class FrameworkComparison:
     Attributes:
         work: workload, mode, batch.
         device: where.
-        tuning: ``default`` or ``tuned-basic``.
-        cells: the cells compared, PyTorch first.
-        effects: in the order framework, fusion, whole.
+        tuning: ``default``, ``tuned-basic`` or ``tuned-each``.
+        cells: the cells compared, PyTorch first; with those of ``default`` stand the ones that differ in one thing.
+        effects: in the order framework, fusion, whole, allocator, oneDNN, best; the last three stand with ``default``.
         steps: the whole taken apart, one change at a time; empty where a side is missing.
     """
 
@@ -127,17 +131,40 @@ def compare_frameworks(
         margin: relative margin of equivalence.
     """
     groups: dict[tuple[Any, ...], list[CellSummary]] = {}
+    together: dict[tuple[Any, ...], list[CellSummary]] = {}
     for summary in summaries:
         cell = summary.cell
         if cell.framework in _ORDER and cell.data != "own" and summary.step_time.value is not None:
-            key = (cell.work, cell.device, cell.tuning or "default", cell.data, cell.precision)
-            groups.setdefault(key, []).append(summary)
-    found = [_compared(key, group, margin) for key, group in groups.items() if len(group) > 1]
+            tuning = "default" if cell.tuning in (None, *_ALONE) else cell.tuning
+            groups.setdefault((cell.work, cell.device, tuning, cell.data, cell.precision), []).append(summary)
+            together.setdefault((cell.work, cell.device, cell.data), []).append(summary)
+    found = []
+    for key, group in groups.items():
+        work, device, tuning, data, _ = key
+        if len(group) > 1:
+            best = _best(together[work, device, data]) if tuning == "default" else []
+            found.append(_compared(key, group, best, margin))
     return _judged([one for one in found if one.effects], known)
 
 
-def _compared(key: tuple[Any, ...], group: list[CellSummary], margin: float) -> FrameworkComparison:
-    cells = sorted(group, key=lambda one: (_ORDER.index(one.cell.framework), is_fused(one.cell.execution)))
+def _best(cells: Sequence[CellSummary]) -> list[tuple[Kind, CellSummary, CellSummary]]:
+    """PyTorch's fastest cell against every other framework's; nothing where only one setting of each was measured."""
+    if not any(one.cell.tuning not in (None, "default", *_ALONE) for one in cells):
+        return []
+    fastest = {
+        name: min(mine, key=lambda one: one.step_time.value or math.inf)
+        for name in _ORDER
+        if (mine := [one for one in cells if one.cell.framework == name])
+    }
+    first = fastest.pop("torch", None)
+    return [("best", first, other) for other in fastest.values()] if first else []
+
+
+def _compared(
+    key: tuple[Any, ...], group: list[CellSummary], best: list[tuple[Kind, CellSummary, CellSummary]], margin: float
+) -> FrameworkComparison:
+    every = sorted(group, key=lambda one: (_ORDER.index(one.cell.framework), is_fused(one.cell.execution)))
+    cells = [one for one in every if one.cell.tuning not in _ALONE]
     by_side = {(one.cell.framework, one.cell.execution): one for one in cells}
     pairs: list[tuple[Kind, CellSummary, CellSummary]] = []
     for a, b in combinations(cells, 2):
@@ -147,18 +174,21 @@ def _compared(key: tuple[Any, ...], group: list[CellSummary], margin: float) -> 
             pairs.append(("fusion", a, b))
         elif not same_framework and fused_a == fused_b and "unfused" not in (a.cell.execution, b.cell.execution):
             pairs.append(("framework", a, b))
-    if all(side in by_side for side in _WHOLE):
-        pairs.append(("whole", by_side[_WHOLE[0]], by_side[_WHOLE[1]]))
-    order = ("framework", "fusion", "whole")
+    if all(side in by_side for side in AS_THEY_COME):
+        pairs.append(("whole", by_side[AS_THEY_COME[0]], by_side[AS_THEY_COME[1]]))
+    for one in every:
+        base = by_side.get((one.cell.framework, one.cell.execution))
+        pairs += [(kind, base, one) for kind in _ALONE if base and one.cell.tuning == kind]
+    pairs += best
     effects = [
         Effect(kind, compare_cells(a, b, margin), break_even_steps(a, b))
-        for kind, a, b in sorted(pairs, key=lambda one: order.index(one[0]))
+        for kind, a, b in sorted(pairs, key=lambda one: _KINDS.index(one[0]))
     ]
     way = [by_side[side] for side in _STEPS if side in by_side]
     whole = any(effect.kind == "whole" for effect in effects)
     steps = [compare_cells(a, b, margin) for a, b in pairwise(way)] if whole and len(way) > 2 else []
     work, device, tuning, *_ = key
-    return FrameworkComparison(work, device, tuning, tuple(cells), tuple(effects), tuple(steps))
+    return FrameworkComparison(work, device, tuning, tuple(every), tuple(effects), tuple(steps))
 
 
 def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> list[FrameworkComparison]:
@@ -213,8 +243,10 @@ def sentence(one: FrameworkComparison) -> str | None:
     None where the whole was not measured.
     """
     whole = next(iter(one.of("whole")), None)
-    if whole is None:
-        return None
+    return " ".join([_taken_apart(one, whole), *_alone(one)]) if whole else None
+
+
+def _taken_apart(one: FrameworkComparison, whole: Effect) -> str:
     speedup, verdict = whole.pair.comparison.speedup, whole.pair.comparison.verdict
     if verdict not in ("faster", "slower") or speedup.value is None:
         said = "as fast as" if verdict == "equivalent" else "not shown to be faster or slower than"
@@ -225,6 +257,25 @@ def sentence(one: FrameworkComparison) -> str | None:
         f"{name} {_change(pair)}" for pair, name in ((pair, step_name(pair)) for pair in one.steps) if name is not None
     ]
     return f"{head}: {'; '.join(parts)}." if parts else f"{head}."
+
+
+def _alone(one: FrameworkComparison) -> Iterator[str]:
+    """What single changes do, beside the whole."""
+    for kind, what in (("allocator", "Another allocator alone"), ("onednn", "oneDNN switched alone")):
+        changes = [
+            f"{_NAMES[effect.pair.b.cell.framework]} by {_change(effect.pair)}"
+            for effect in one.effects
+            if effect.kind == kind
+        ]
+        if changes:
+            yield f"{what} changes {' and '.join(changes)}."
+    for effect in one.of("best"):
+        a, b = (f"{_NAMES[side.cell.framework]} ({side.cell.execution}, {side.cell.tuning})" for side in _sides(effect))
+        yield f"The fastest {b} against the fastest {a}: {_change(effect.pair)}."
+
+
+def _sides(effect: Effect) -> tuple[CellSummary, CellSummary]:
+    return effect.pair.a, effect.pair.b
 
 
 def step_name(pair: Pair) -> str | None:

@@ -186,8 +186,8 @@ def _same_work(a: Cell, b: Cell) -> bool:
 
 
 def _is_base(a: Cell, b: Cell) -> bool:
-    if a.device != "cpu":
+    if a.device != "cpu" or a.tuning not in (None, "default", "tuned-basic"):
         return False
     if b.device == "cpu":
-        return a.tuning == "default" and b.tuning not in ("default", None)
+        return a.tuning == "default" and b.tuning == "tuned-basic"
     return True

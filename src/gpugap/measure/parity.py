@@ -17,7 +17,7 @@ import numpy as np
 from gpugap.core.cell import MODES
 from gpugap.core.errors import Unsupported
 from gpugap.core.setting import Setting
-from gpugap.stats.agreement import FLOOR, GRADIENT_LIMIT, OUTPUT_LIMIT, PARAMETER_LIMIT, agree
+from gpugap.stats.agreement import FLOOR, GRADIENT_LIMIT, KINKED_GRADIENT_LIMIT, OUTPUT_LIMIT, PARAMETER_LIMIT, agree
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
 from gpugap.workloads.weights import initial_weights
@@ -31,14 +31,16 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[Any]]
 
-BATCH = 4
-"""Samples of a check: enough for batch statistics."""
-
 UPDATES = 3
 """Optimizer steps after which parameters are compared: momentum and bias correction have shown themselves by then."""
 
 PRECISIONS = ("fp32", "fp64")
 SEPARATOR = "|"
+
+
+def batch_of(form: str) -> int:
+    """Samples of a check: enough for batch statistics, where a network has any."""
+    return 4 if workload(form).classes else 1
 
 
 def collect(job: Job, framework: Framework) -> Arrays:
@@ -97,10 +99,11 @@ def restore(path: Path) -> Arrays:
         return {name: content[name] for name in content.files}
 
 
-def judge(found: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
+def judge(form: str, found: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any]]) -> list[dict[str, Any]]:
     """Every check of one process against the reference's double precision.
 
     Args:
+        form: the network.
         found: as `collect` gives it.
         reference: the same of the reference.
 
@@ -111,21 +114,22 @@ def judge(found: Mapping[str, NDArray[Any]], reference: Mapping[str, NDArray[Any
     """
     truth, mine = _grouped(reference), _grouped(found)
     best = "fp64" if any(precision == "fp64" for precision, _, _ in truth) else "fp32"
+    gradient_limit = GRADIENT_LIMIT if workload(form).classes else KINKED_GRADIENT_LIMIT
     checks = []
     for (precision, mode, group), tensors in mine.items():
         wanted = truth.get((best, mode, group))
         if wanted is None or (best == "fp32" and precision == "fp64"):
             continue
-        agreement = agree(tensors, wanted, *_limits(group, precision))
+        agreement = agree(tensors, wanted, *_limits(group, precision, gradient_limit))
         error = agreement.error if np.isfinite(agreement.error) else None
         place = {"precision": precision, "mode": mode, "group": group}
         checks.append({**place, **asdict(agreement), "error": error, "passed": agreement.passed})
     return checks
 
 
-def _limits(group: str, precision: str) -> tuple[float, float]:
+def _limits(group: str, precision: str, gradient_limit: Mapping[str, float]) -> tuple[float, float]:
     if group == "gradient":
-        return GRADIENT_LIMIT[precision], FLOOR
+        return gradient_limit[precision], FLOOR
     return (PARAMETER_LIMIT, FLOOR) if group == "parameter" else (OUTPUT_LIMIT[precision], 0.0)
 
 

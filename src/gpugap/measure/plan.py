@@ -9,17 +9,15 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpugap.core.cell import MODES, Cell
-from gpugap.core.errors import BadValue, UnknownName
-from gpugap.core.execution import EXECUTIONS
+from gpugap.core.cell import Cell
+from gpugap.core.errors import BadValue
 from gpugap.core.record import Record
-from gpugap.core.setting import PRECISIONS, Setting
+from gpugap.core.setting import Setting
 from gpugap.core.version import __version__
 from gpugap.measure.job import Job
 from gpugap.measure.target import Target
 from gpugap.workloads.data import parse_source
 
-MAX_BATCH = 2**31 - 1
 PROCESSES = 5
 """Fresh processes a cell where nothing else is said."""
 
@@ -171,91 +169,3 @@ def remaining(jobs: Iterable[Job], records: Iterable[Record]) -> list[Job]:
         counts[record.cell.key] = counts.get(record.cell.key, 0) + 1
     given_up = {key for key, count in bad.items() if count >= 2 or not good.get(key)}
     return [job for job in jobs if job.cell.key not in given_up and (job.cell.key, str(job.process)) not in finished]
-
-
-@dataclass(frozen=True, slots=True)
-class Host:
-    """What planning needs to know of the machine.
-
-    Attributes:
-        usable_cores: cores this process may use.
-        native_bf16: whether the CPU multiplies bf16 in hardware.
-        devices: names of the devices the framework sees.
-    """
-
-    usable_cores: int
-    native_bf16: bool
-    devices: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """Cells asked for, before the tunings are spread out.
-
-    Attributes:
-        target: workload or file.
-        framework: name of the framework.
-        device: one of the host's devices.
-        mode: ``train`` or ``inference``.
-        batch: samples a step.
-        precision: of the ``default`` cell.
-        steps: warm-up and steady steps, where they are not the effort's.
-        execution: mode of the framework; None takes its first.
-    """
-
-    target: Target
-    framework: str
-    device: str
-    mode: str
-    batch: int
-    precision: str = "fp32"
-    steps: tuple[int, int] | None = None
-    execution: str | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.batch <= MAX_BATCH:
-            raise BadValue(f"batch is {self.batch}", f"give a whole number from 1 to {MAX_BATCH}")
-        for what, value, known in (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS)):
-            if value not in known:
-                raise UnknownName(what, value, known)
-        if self.execution is not None and self.execution not in EXECUTIONS[self.framework]:
-            raise UnknownName(f"execution mode of {self.framework}", self.execution, EXECUTIONS[self.framework])
-
-
-def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
-    """The cells of a request: ``default``, and on a CPU ``tuned-basic`` too where it is another setting.
-
-    ``tuned-basic`` is one fixed choice, not a search: all usable cores, channels-last, and bf16 autocast only where
-    the CPU multiplies bf16 natively. TensorFlow and JAX are channels-last and use all cores as they come, so without
-    native bf16 they have nothing to tune here.
-
-    Raises:
-        UnknownName: the device is not one of the host's.
-    """
-    if request.device not in host.devices:
-        raise UnknownName("device", request.device, host.devices)
-    settings = {"default": Setting(precision=request.precision)}
-    if request.device == "cpu" and request.framework != "null":
-        native = request.precision == "fp32" and host.native_bf16
-        precision = "bf16" if native else request.precision
-        if request.framework == "torch" or native:
-            settings["tuned-basic"] = Setting(precision, host.usable_cores, channels_last=True)
-    return [_planned(request, tuning, setting, data) for tuning, setting in settings.items()]
-
-
-def _planned(request: Request, tuning: str, setting: Setting, data: str) -> PlannedCell:
-    target = request.target
-    extra = (("code", target.digest),) if target.digest else ()
-    cell = Cell(
-        workload=target.name,
-        device=request.device,
-        framework=request.framework,
-        mode=request.mode,
-        batch=request.batch,
-        precision=setting.precision,
-        tuning=tuning,
-        execution=request.execution or EXECUTIONS[request.framework][0],
-        data="own" if target.path else parse_source(data)[0],
-        extra=extra,
-    )
-    return PlannedCell(cell, target, setting, request.steps)

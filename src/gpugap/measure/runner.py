@@ -18,9 +18,11 @@ from typing import IO, Any
 
 from gpugap.core.errors import OutOfMemory, ProcessDied, StepTimeout, Unsupported
 from gpugap.core.record import Record
+from gpugap.core.setting import Setting
 from gpugap.core.units import duration
 from gpugap.core.version import __version__
 from gpugap.measure.job import Job
+from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.sensors.redact import redacted
 
 OnPhase = Callable[[str], None]
@@ -43,7 +45,7 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
         done, failure = _converse(job, output, on_phase)
     if done is None:
         done = {"status": failure[0], "error": failure[1], "step_time_s": []}
-    versions = done.get("versions", {})
+    around |= {"versions": done.get("versions", {})} | {k: done[k] for k in ("allocator",) if k in done}
     return Record(
         cell=job.cell,
         session=job.session,
@@ -57,7 +59,7 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
         memory=done.get("memory", {}),
         energy=done.get("energy", {}),
         settings=done.get("settings", {}) | {"seed": job.seed},
-        environment=around | {"versions": versions},
+        environment=around,
         error=done["error"],
         purpose=job.purpose,
         details=done.get("details", {}),
@@ -66,6 +68,16 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
         started_at=started_at,
         gpugap=__version__,
     )
+
+
+def _variables(setting: Setting) -> dict[str, str]:
+    """The child's environment variables: what has to be set before a process starts."""
+    variables = dict(os.environ)
+    if setting.allocator is not None and (file := preloadable_allocators().get(setting.allocator)):
+        variables["LD_PRELOAD"] = " ".join(filter(None, [file, variables.get("LD_PRELOAD")]))
+    if setting.onednn is not None:
+        variables["TF_ENABLE_ONEDNN_OPTS"] = str(int(setting.onednn))
+    return variables
 
 
 Failure = tuple[str, dict[str, str]]
@@ -80,6 +92,7 @@ def _converse(job: Job, output: IO[bytes], on_phase: OnPhase) -> tuple[dict[str,
         stdin=subprocess.PIPE,
         stdout=output,
         stderr=output,
+        env=_variables(job.setting),
         pass_fds=(write_end,),
         start_new_session=True,
     )

@@ -21,6 +21,7 @@ import psutil
 
 from gpugap.core.errors import GpugapError, OutOfMemory, Recompiled, StepNotFinite, StepRaised, Unsupported
 from gpugap.core.record import Status
+from gpugap.core.setting import Setting
 from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
@@ -35,6 +36,7 @@ from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
+from gpugap.sensors.libraries import allocator
 from gpugap.sensors.redact import redacted
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
@@ -90,7 +92,6 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     report.enter("first step")
     first, result = run_window(body, clock, 1)
     phases["first_step_s"] = first[0]
-    phases |= framework.compile_phases()
     content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     if not framework.is_finite(result):
         return "not-finite"
@@ -98,6 +99,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         report.enter("warm-up")
         content["step_time_s"], result = run_window(body, clock, job.warmup_steps)
         content["warmup_steps"] = len(content["step_time_s"])
+    phases |= framework.compile_phases()  # some frameworks know more after a second step
     if job.purpose == "details":
         return _details(job, framework, report, step, body)
     report.enter("steps")
@@ -154,6 +156,18 @@ def _built_in(job: Job, framework: Framework) -> Any:
 def _peak_rss_bytes() -> int:
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _check_allocator(setting: Setting) -> str:
+    """The allocator of this process; the loader leaves out with a warning what it cannot find.
+
+    Raises:
+        Unsupported: it is not the one asked for.
+    """
+    found = allocator()
+    if setting.allocator not in (None, found):
+        raise Unsupported(f"{setting.allocator} cannot be loaded here", "install it: apt install libtcmalloc-minimal4")
+    return found
 
 
 def _limit_memory(device: str) -> None:
@@ -221,6 +235,7 @@ def main() -> None:
         begin = time.perf_counter()
         framework = load(job.cell.framework)
         report.content["phases"]["import_s"] = time.perf_counter() - begin
+        report.content["allocator"] = _check_allocator(job.setting)
         _limit_memory(job.cell.device)
         status = measure(job, framework, report)
         error = None

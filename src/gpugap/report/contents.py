@@ -56,7 +56,8 @@ class Contents:
     def main(self) -> tuple[CellSummary, ...]:
         """The cells less those that Frameworks alone shows: compared there, and not in the first framework and mode."""
         compared = [cell for one in self.frameworks for cell in one.cells]
-        beside = frozenset(map(id, compared)) - _first(compared)
+        usual = [cell for cell in compared if cell.cell.tuning in (None, "default", "tuned-basic")]
+        beside = frozenset(map(id, compared)) - _first(usual)
         return tuple(cell for cell in self.cells if id(cell) not in beside)
 
     @property

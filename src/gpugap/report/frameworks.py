@@ -36,7 +36,9 @@ from gpugap.stats.intervals import mean_step_time
 _HYPHEN = re.compile(r"(?<=[ (])-(?=\d)")
 _EFFECTS = (
     ". Framework: two frameworks in the same class of mode, both unfused or both fused. Fusion: one framework, an "
-    "unfused mode against a fused one. Whole: TensorFlow as it comes over PyTorch as it comes. Speedup: mean step time "
+    "unfused mode against a fused one. Whole: TensorFlow as it comes over PyTorch as it comes. Allocator, onednn: that "
+    "one thing changed alone. Best: the fastest cell of a framework over PyTorch's fastest, whatever mode and tuning; "
+    "chosen from the data it is compared in, each is a little slower than it looks. Speedup: mean step time "
     "of A over that of B; above 1, B is faster. Verdicts hold for all effects of a machine together. Unverified: not "
     "both sides have shown that they compute the same. n: pairs of processes, or processes a side."
 )

@@ -15,7 +15,8 @@ from gpugap.workloads import all_workloads, yardsticks
 
 CHECK = "pipeline check: no network was run"
 DEFAULT, TUNED = "as it comes", "tuned"
-_TUNINGS = {"default": DEFAULT, "tuned-basic": TUNED}
+_TUNINGS = {"default": DEFAULT, "tuned-basic": TUNED, "tuned-each": "tuned each in its own way"}
+_CHANGES = {"allocator": ", another allocator", "onednn": ", oneDNN switched", "tuned-each": ", tuned"}
 _FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 _DOING = {"train": "training", "inference": "inference"}
 _FORMATS = {"channels_last": "channels-last", "contiguous": "contiguous"}
@@ -87,8 +88,9 @@ def framework(name: str) -> str:
 
 
 def setting(cell: Cell) -> str:
-    """Framework and execution mode for people: ``TensorFlow function``."""
-    return f"{framework(cell.framework)} {cell.execution or 'in an unknown mode'}"
+    """Framework, execution mode and what else is not as it comes: ``TensorFlow function, oneDNN switched``."""
+    change = _CHANGES.get(cell.tuning or "", "")
+    return f"{framework(cell.framework)} {cell.execution or 'in an unknown mode'}{change}"
 
 
 def compared(one: FrameworkComparison, contents: Contents) -> str:

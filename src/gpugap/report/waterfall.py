@@ -84,7 +84,9 @@ def percent(ratio: float) -> str:
 
 
 def proof(pair: Pair) -> Html:
-    """Whether both sides have shown that they compute the same."""
+    """Whether both sides have shown that they compute the same; in one framework and mode there is nothing to show."""
+    if pair.verified is None:
+        return tag("span", "one mode", css="none")
     if pair.verified:
         return tag("span", "verified", css="met")
     return tag("span", "unverified", css="met not-met")

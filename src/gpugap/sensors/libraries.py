@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import os
 import platform
 import re
+import sys
 from pathlib import Path
 
 _ALLOCATOR = re.compile(r"lib(tcmalloc|jemalloc|mimalloc|snmalloc|rpmalloc|hoard|scudo)")
@@ -39,6 +41,18 @@ def allocator(root: Path = Path("/")) -> str:
     names = preloaded_libraries() if loaded is None else sorted(loaded)
     found = (_ALLOCATOR.match(name) for name in names)
     return next((match[1] for match in found if match), "system")
+
+
+def preloadable_allocators() -> dict[str, str]:
+    """Allocators installed here that the loader can put before the C library's (Linux): file names by name.
+
+    They are tcmalloc and jemalloc, as ``apt install libtcmalloc-minimal4`` and ``libjemalloc2`` bring them.
+    """
+    if sys.platform != "linux":
+        return {}
+    known = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemalloc",)}
+    files = {name: next(filter(None, map(ctypes.util.find_library, kinds)), None) for name, kinds in known.items()}
+    return {name: file for name, file in files.items() if file}
 
 
 def libc() -> str | None:

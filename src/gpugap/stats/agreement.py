@@ -23,8 +23,17 @@ OUTPUT_LIMIT = {"fp32": 1e-4, "fp64": 1e-9}
 """Relative error of activations, losses and results, by precision."""
 
 GRADIENT_LIMIT = {"fp32": 1e-3, "fp64": 1e-7}
+KINKED_GRADIENT_LIMIT = {"fp32": 1e-2, "fp64": 1e-7}
+"""Relative error of gradients, by precision; the latter through dozens of rectifiers one behind the other (CycleGAN).
+
+A rectifier's slope jumps at zero, so a unit within rounding of zero passes its gradient on in one precision and stops
+it in another. The squared relative error is the share of such units, about 0.4 times the relative error of the
+activations, summed over the layers passed: 57 layers with errors of 4e-6 give sqrt(57 * 0.4 * 4e-6) = 1e-2. Double
+precision has no such units and stays strict.
+"""
+
 PARAMETER_LIMIT = 1e-6
-"""Relative errors of gradients, and of parameters after some updates in double precision."""
+"""Relative error of parameters after some updates in double precision."""
 
 FLOOR = 1e-3
 """Share of the size of all tensors together below which a tensor is held against that instead of its own size."""

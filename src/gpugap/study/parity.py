@@ -16,7 +16,7 @@ from gpugap.core.record import Record
 from gpugap.core.setting import Setting
 from gpugap.explain.parity import proofs as proven
 from gpugap.measure.job import Job
-from gpugap.measure.parity import BATCH, failure, judge, restore
+from gpugap.measure.parity import batch_of, failure, judge, restore
 from gpugap.measure.runner import run_job
 from gpugap.measure.target import Target
 from gpugap.measure.turns import my_turn
@@ -136,7 +136,7 @@ def _job(check: Check, device: str, session: str, number: int, file: Path) -> Jo
         device=device,
         framework=check.framework,
         mode="train",
-        batch=BATCH,
+        batch=batch_of(check.form),
         precision="fp32",
         tuning="default",
         execution=check.execution,
@@ -168,7 +168,7 @@ def _judged(record: Record, file: Path, reference: Check, reference_file: Path) 
         message = f"the reference ({reference.framework} {reference.execution}) gave nothing to compare with"
         error = {"code": ParityFailed.code, "message": message, "remedy": "see why the reference failed"}
         return replace(record, status="failed", error=error, parity={"reference": named, "checks": [], "passed": False})
-    checks = judge(restore(file), restore(reference_file))
+    checks = judge(record.cell.workload, restore(file), restore(reference_file))
     worst = failure(checks)
     record = replace(record, parity={"reference": named, "checks": checks, "passed": worst is None})
     return record if worst is None else replace(record, status="failed", error=_error(record.cell, worst, reference))

@@ -11,11 +11,13 @@ from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import DEVICE_KINDS
 from gpugap.frameworks import check_name, present
 from gpugap.measure.accuracy import check_learnable
-from gpugap.measure.plan import Effort, Host, Plan, PlannedCell, Request, spread
+from gpugap.measure.plan import Effort, Plan, PlannedCell
 from gpugap.measure.runner import probe
+from gpugap.measure.spread import Host, Request, spread
 from gpugap.measure.target import Target, parse_target
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors.environment import capture
+from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.study.presets import PRESETS, Preset
 
 
@@ -101,7 +103,7 @@ def prepare_study(chosen: Preset, effort: Effort, *, frameworks: Sequence[str], 
     wanted = [_Wanted(parse_target(name), frameworks[0], factors) for name, factors in chosen.cells]
     if len(frameworks) > 1:
         wanted += [
-            _Wanted(parse_target(name), framework, {**factors, "execution": execution})
+            _Wanted(parse_target(name), framework, {**factors, "execution": execution, "compared": True})
             for name, factors in chosen.comparison
             for framework in frameworks
             for execution in chosen.executions[framework]
@@ -121,8 +123,10 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
     _check_device(device, names)
     cells: dict[str, PlannedCell] = {}
+    allocator = next(iter(preloadable_allocators()), None)
     for one in wanted:
-        host = Host(cpu.usable_cores, cpu.native_bf16, names[one.framework])
+        onednn = found[one.framework]["devices"][0]["details"].get("onednn")
+        host = Host(cpu.usable_cores, cpu.native_bf16, names[one.framework], allocator, onednn)
         for name in _chosen_devices(device, host.devices):
             cells |= {planned.cell.key: planned for planned in spread(one.on(name), host, effort.data)}
     versions = {name: version for answer in found.values() for name, version in answer["versions"].items()}

@@ -20,6 +20,7 @@ import numpy as np
 from gpugap.core.errors import UnknownName
 from gpugap.core.execution import EXECUTIONS
 from gpugap.core.setting import Device
+from gpugap.frameworks.devices import backend_for
 from gpugap.frameworks.jax import settings
 from gpugap.frameworks.jax.backends import Backend, CpuBackend, GpuBackend
 from gpugap.frameworks.jax.build import accuracy, build_step, feed
@@ -63,11 +64,7 @@ class JaxFramework:
         return [device for backend in self._backends for device in backend.devices()]
 
     def _backend(self, device: str) -> Backend:
-        kind = device.partition(":")[0]
-        for backend in self._backends:
-            if backend.kind == kind:
-                return backend
-        raise UnknownName("device", device, [backend.kind for backend in self._backends])
+        return backend_for(device, self._backends)
 
     def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
         """Sets threads, math mode and seed; refuses what this machine or JAX does not have."""

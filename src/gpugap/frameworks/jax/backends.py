@@ -5,8 +5,6 @@ The GPU's lines are tested with stand-ins for JAX's devices, and have not yet ru
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
@@ -17,9 +15,8 @@ import numpy as np
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
 from gpugap.frameworks.clocks import WINDOW_STEPS, Clock, WindowClock, true_length_s
+from gpugap.frameworks.devices import NO_PEAKS, Host
 from gpugap.frameworks.jax.fence import Fence
-
-NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
 
 class Backend(Protocol):
@@ -49,20 +46,8 @@ def _squares(place: jax.Device, size: int, fence: Fence) -> tuple[Callable[[], N
     return launch, true_length_s(launch, fence.wait)
 
 
-class CpuBackend:
+class CpuBackend(Host):
     """The host, where JAX works behind the caller's back as well: every step is fenced."""
-
-    kind = "cpu"
-
-    def devices(self) -> list[Device]:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return [Device("cpu", platform.processor() or platform.machine(), memory, {})]
-
-    def check(self, device: str, precision: str) -> None:
-        if device != "cpu":
-            raise UnknownName("device", device, ["cpu"])
-        if precision in ("tf32", "fp16"):
-            raise Unsupported(f"{precision} is not run on a CPU", "use --precision fp32 or bf16")
 
     def place(self, device: str) -> jax.Device:
         found: jax.Device = jax.devices("cpu")[0]

@@ -6,10 +6,11 @@ import platform
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 
-from gpugap.core.errors import UnknownName
+from gpugap.frameworks.devices import backend_for
 from gpugap.frameworks.tensorflow import compiled, settings
 from gpugap.frameworks.tensorflow.backends import Backend, CpuBackend, CudaBackend
 from gpugap.frameworks.tensorflow.examine import array_of, examine, parameters
@@ -40,7 +41,7 @@ class TensorFlowFramework:
 
     def __init__(self, backends: tuple[Backend, ...] | None = None) -> None:
         self._backends = backends or (CpuBackend(tf.config), CudaBackend(tf.config, tf.test.experimental.sync_devices))
-        self._bodies: dict[int, Body] = {}
+        self._bodies: WeakValueDictionary[int, Body] = WeakValueDictionary()
         self._traces = compiled.traces()
 
     def versions(self) -> Mapping[str, str]:
@@ -60,11 +61,7 @@ class TensorFlowFramework:
         return [device for backend in self._backends for device in backend.devices()]
 
     def _backend(self, device: str) -> Backend:
-        kind = device.partition(":")[0]
-        for backend in self._backends:
-            if backend.kind == kind:
-                return backend
-        raise UnknownName("device", device, [backend.kind for backend in self._backends])
+        return backend_for(device, self._backends)
 
     def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
         """Sets threads, math mode, fusion and seed; refuses what this machine does not have."""
@@ -155,11 +152,9 @@ class TensorFlowFramework:
         TensorFlow does not tell the latter; it is what a step's first call takes longer than its second one, tracing
         not counted, and known once there was a second one.
         """
-        if not self._traces.count:
-            return {}
-        calls = [made.calls_s for made in self._bodies.values() if len(made.calls_s) == 2]
-        compile_s = {"compile_s": sum(max(0.0, first - second) for first, second in calls)} if calls else {}
-        return {"trace_s": self._traces.seconds, **compile_s}
+        seen = self._traces
+        told = {"trace_s": seen.seconds, "compile_s": seen.compile_s} if seen.count else {}
+        return {name: seconds for name, seconds in told.items() if seconds is not None}
 
     def kernels(self, step: Step, cell: Cell, body: Callable[[], Any]) -> Mapping[str, Any]:
         """Operations of the optimized graphs, instructions of XLA's programs, or operations run one by one."""

@@ -5,17 +5,15 @@ The GPU's lines run in the tests on a stand-in for ``tf.config``; they have not 
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
 from gpugap.frameworks.clocks import KNOWN_S, WINDOW_STEPS, Clock, HostClock, WindowClock, spin, true_length_s
-from gpugap.frameworks.tensorflow.start import tf
-
-NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
+from gpugap.frameworks.devices import NO_PEAKS, Host, index_of
+from gpugap.frameworks.tensorflow.start import port, tf
 
 _SIDE = 4096
 """Rows and columns of the matrices multiplied for work of known length: some milliseconds on any card."""
@@ -35,27 +33,18 @@ class Backend(Protocol):
     def memory(self, device: str) -> Mapping[str, int | None]: ...
 
 
-class CpuBackend:
+class CpuBackend(Host):
     """The host: a step is over when its call returns, compiled by XLA or not.
 
     Args:
         config: the namespace ``tf.config`` or a fake of it.
     """
 
-    kind = "cpu"
-
     def __init__(self, config: Any) -> None:
         self._config = config
 
     def devices(self) -> list[Device]:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return [Device("cpu", platform.processor() or platform.machine(), memory, {})]
-
-    def check(self, device: str, precision: str) -> None:
-        if device != "cpu":
-            raise UnknownName("device", device, ["cpu"])
-        if precision in ("tf32", "fp16"):
-            raise Unsupported(f"{precision} is not run on a CPU", "use --precision fp32 or bf16")
+        return [replace(one, details={"onednn": bool(port.IsMklEnabled())}) for one in super().devices()]
 
     def begin(self, device: str) -> None:
         """Hides GPUs, which TensorFlow would otherwise prefer."""
@@ -108,18 +97,19 @@ class CudaBackend:
         found = self._config.list_physical_devices("GPU")
         if not found:
             raise Unsupported(f"tensorflow sees no {device} device here", "gpugap doctor says what is missing")
-        if _index(device) >= len(found):
+        if index_of(device) >= len(found):
             raise UnknownName("device", device, [known.name for known in self.devices()])
         if tf.test.is_built_with_rocm():
             if precision == "tf32":
                 raise Unsupported("tf32 is not a mode of AMD GPUs", "use --precision fp32 or bf16")
             return
-        major = self._config.experimental.get_device_details(found[_index(device)]).get("compute_capability", (0, 0))[0]
+        details = self._config.experimental.get_device_details(found[index_of(device)])
+        major = details.get("compute_capability", (0, 0))[0]
         if precision in ("tf32", "bf16") and major < 8:
             raise Unsupported(f"{device} (compute capability {major}.x) has no native {precision}", "use fp32 or fp16")
 
     def begin(self, device: str) -> None:
-        gpu = self._config.list_physical_devices("GPU")[_index(device)]
+        gpu = self._config.list_physical_devices("GPU")[index_of(device)]
         _show(self._config, [gpu])
         if not self._config.experimental.get_memory_growth(gpu):
             self._config.experimental.set_memory_growth(gpu, True)
@@ -160,10 +150,3 @@ def _show(config: Any, gpus: list[Any]) -> None:
             "TensorFlow has started with another device in this process and cannot change it",
             "measure each device in a process of its own",
         ) from error
-
-
-def _index(device: str) -> int:
-    kind, _, number = device.partition(":")
-    if number and not number.isdecimal():
-        raise UnknownName("device", device, [kind, f"{kind}:0"])
-    return int(number or 0)

@@ -20,9 +20,11 @@ _IDLE = {
 }  # fmt: skip
 """Operations that compute nothing: arguments, constants, handing values over, other shapes of the same values."""
 
-_FUSED = ("_Fused", "_MklFused", "_MklNativeFused", "_MklPad", "_MklNativePad")
-"""How operations are called that TensorFlow's graph optimizer makes of several; ``FusedBatchNormV3`` is one from the
-start, as PyTorch's batch norm is."""
+_FUSED = re.compile(r"_(?:Mkl(?:Native)?)?(?:Fused(?!BatchNorm(?:Grad)?V)|PadWith|\w+WithBias)")
+"""How operations are called that TensorFlow's graph optimizer, or its oneDNN pass, makes of several.
+
+``FusedBatchNormV3`` is one from the start, as PyTorch's batch norm is.
+"""
 
 _IDLE_HLO = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
 """Instructions of XLA that launch nothing."""
@@ -36,10 +38,16 @@ class Traces:
     Attributes:
         count: graphs so far; those of branches and of functions inside another one are part of it.
         seconds: spent on them.
+        compile_s: spent on optimizing and compiling them; None while nobody knows.
     """
 
     def __init__(self) -> None:
         self.count, self.seconds, self._depth = 0, 0.0, 0
+        self.compile_s: float | None = None
+
+    def note_compiling(self, seconds: float) -> None:
+        """Adds the time of one compilation, as far as it can be told from the outside."""
+        self.compile_s = (self.compile_s or 0.0) + max(0.0, seconds)
 
     def around(self, trace: Callable[..., Any]) -> Callable[..., Any]:
         """TensorFlow's tracing function, counted."""
@@ -117,9 +125,9 @@ def _of_programs(body: Body) -> dict[str, Any]:
     for number, function in enumerate(body.functions):
         program = function.experimental_get_compiler_ir(*inputs.get(number, ()))(stage="optimized_hlo")
         names += _INSTRUCTION.findall(program[program.index("\nENTRY") :])
-    return _counted(names, _IDLE_HLO, ("fusion",), "instructions of XLA's optimized programs")
+    return _counted(names, _IDLE_HLO, re.compile("fusion"), "instructions of XLA's optimized programs")
 
 
-def _counted(names: Sequence[str], idle: set[str], fused: tuple[str, ...], source: str) -> dict[str, Any]:
+def _counted(names: Sequence[str], idle: set[str], fused: re.Pattern[str], source: str) -> dict[str, Any]:
     launched = [name for name in names if name not in idle]
-    return {"kernels": len(launched), "fused": sum(name.startswith(fused) for name in launched), "source": source}
+    return {"kernels": len(launched), "fused": sum(bool(fused.match(name)) for name in launched), "source": source}

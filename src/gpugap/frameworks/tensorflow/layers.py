@@ -1,8 +1,9 @@
 """Keras layers that compute what PyTorch's do: explicit padding, epsilon, momentum and variance alike.
 
 They are Keras's own layers with another `call`: convolutions pad inside the operation instead of before it, biases are
-added by ``BiasAdd`` (which TensorFlow fuses, where Keras's broadcasting addition is not), and batch norm is one fused
-kernel where Keras's is a chain of elementwise ones. Images are (batch, height, width, channels).
+added by ``BiasAdd`` (whose gradient is one kernel, where that of Keras's broadcasting addition is several), and batch
+norm is one fused kernel where Keras's is a chain of elementwise ones. Variables are handed over as TensorFlow's own,
+not Keras's around them, which saves their conversion in eager mode. Images are (batch, height, width, channels).
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ class Convolution(keras.layers.Conv2D):
         """Convolved images."""
         if self.reflected:
             inputs = tf.pad(inputs, borders(self.reflected), "REFLECT")
-        found = tf.nn.conv2d(inputs, self.kernel, self.strides, self.zeros)
-        return tf.nn.bias_add(found, self.bias) if self.use_bias else found
+        found = tf.nn.conv2d(inputs, self.kernel.value, self.strides, self.zeros)
+        return tf.nn.bias_add(found, self.bias.value) if self.use_bias else found
 
 
 class TransposedConvolution(keras.layers.Conv2DTranspose):
@@ -59,8 +60,8 @@ class TransposedConvolution(keras.layers.Conv2DTranspose):
         """Enlarged images."""
         batch, height, width, _ = inputs.shape
         shape = (batch, height * self.strides[0], width * self.strides[1], self.filters)
-        found = tf.nn.conv2d_transpose(inputs, self.kernel, shape, self.strides, self.zeros)
-        return tf.nn.bias_add(found, self.bias) if self.use_bias else found
+        found = tf.nn.conv2d_transpose(inputs, self.kernel.value, shape, self.strides, self.zeros)
+        return tf.nn.bias_add(found, self.bias.value) if self.use_bias else found
 
 
 class Linear(keras.layers.Dense):
@@ -72,8 +73,8 @@ class Linear(keras.layers.Dense):
 
     def call(self, inputs: Any) -> Any:
         """Features."""
-        found = tf.matmul(inputs, self.kernel)
-        return tf.nn.bias_add(found, self.bias) if self.use_bias else found
+        found = tf.matmul(inputs, self.kernel.value)
+        return tf.nn.bias_add(found, self.bias.value) if self.use_bias else found
 
 
 class BatchNorm(keras.layers.BatchNormalization):
@@ -92,10 +93,10 @@ class BatchNorm(keras.layers.BatchNormalization):
             return self._in_double(inputs, training)
         found, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
-            scale=self.gamma,
-            offset=self.beta,
-            mean=self.moving_mean,
-            variance=self.moving_variance,
+            scale=self.gamma.value,
+            offset=self.beta.value,
+            mean=self.moving_mean.value,
+            variance=self.moving_variance.value,
             epsilon=EPSILON,
             exponential_avg_factor=NEW_SHARE,
             is_training=training,

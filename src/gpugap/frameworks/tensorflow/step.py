@@ -28,28 +28,29 @@ class Body:
     """Runs a step once; called with nothing, returns its loss or outputs.
 
     Args:
-        run: runs the step.
+        step: what it runs.
+        run: runs it.
         execution: the mode; None where the user's own step decides.
         compiled: what the mode makes of a function.
         functions: what it made of the step's, in the order they run. A bare loop over a step of one function calls
             ``functions[0]()``.
-        training: the updates of a training step; None for inference and for the user's own step.
 
     Attributes:
         run: what a call runs now.
-        calls_s: seconds of the first two calls, tracing not counted.
+        training: the updates of a training step; None for inference and for the user's own step.
     """
 
     def __init__(
         self,
+        step: Step,
         run: Function,
         execution: str | None,
         compiled: Callable[[Function], Function],
         functions: Sequence[Function] = (),
-        training: Training | None = None,
     ) -> None:
-        self.execution, self.compiled, self.functions, self.training = execution, compiled, tuple(functions), training
-        self.calls_s: list[float] = []
+        self.step, self.execution, self.compiled, self.functions = step, execution, compiled, tuple(functions)
+        self.training: Training | None = None
+        self._first_s: float | None = None
         self._whole, self.run = run, self._timed
 
     def __call__(self) -> Any:
@@ -57,12 +58,15 @@ class Body:
         return self.run()
 
     def _timed(self) -> Any:
-        """One of the first two calls."""
+        """One of the first two calls: the first is longer by what TensorFlow compiles in it."""
         seen = traces()
         begin = time.perf_counter() - seen.seconds
         result = self._whole()
-        self.calls_s.append(time.perf_counter() - seen.seconds - begin)
-        if len(self.calls_s) == 2:
+        length_s = time.perf_counter() - seen.seconds - begin
+        if self._first_s is None:
+            self._first_s = length_s
+        else:
+            seen.note_compiling(self._first_s - length_s)
             self.run = self._whole
         return result
 
@@ -100,7 +104,8 @@ def body(step: Step, execution: str | None, setting: Setting) -> Body:
         setting: precision.
 
     Raises:
-        BadStepFile: a training step that misses a part, or a built-in precision asked of the user's model.
+        BadStepFile: a training step that misses a part.
+        UnknownName: not a mode of TensorFlow.
         Unsupported: XLA asked of a step with its own ``run``.
     """
     mode = check_execution(execution)
@@ -110,13 +115,15 @@ def body(step: Step, execution: str | None, setting: Setting) -> Body:
     compiled = compiler(mode, autograph=not builtin)
     if step.mode != "train":
         function = compiled(_forward(step, training=False))
-        return Body(function, mode, compiled, [function])
+        return Body(step, function, mode, compiled, [function])
     training = step.run if isinstance(step.run, Training) else single(_update(step))
     if setting.precision == "fp16":
         for update in training.updates:
             update.scale_losses()
     functions = [compiled(update.whole) for update in training.updates]
-    return Body(training.joined(functions), mode, compiled, functions, training)
+    made = Body(step, training.joined(functions), mode, compiled, functions)
+    made.training = training
+    return made
 
 
 def _own_body(step: Step, run: Callable[[Step], Any], mode: str) -> Body:
@@ -126,7 +133,7 @@ def _own_body(step: Step, run: Callable[[Step], Any], mode: str) -> Body:
             "put tf.function(jit_compile=True) into it and leave --execution away",
         )
     if mode in (FUNCTION, UNFUSED):
-        return Body(lambda: run(step), None, compiler(mode))
+        return Body(step, lambda: run(step), None, compiler(mode))
 
     def eagerly() -> Any:
         tf.config.run_functions_eagerly(True)
@@ -135,7 +142,7 @@ def _own_body(step: Step, run: Callable[[Step], Any], mode: str) -> Body:
         finally:
             tf.config.run_functions_eagerly(False)
 
-    return Body(eagerly, mode, compiler(mode))
+    return Body(step, eagerly, mode, compiler(mode))
 
 
 def _update(step: Step) -> Update:

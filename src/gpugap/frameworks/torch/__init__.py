@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from gpugap.core.errors import UnknownName
 from gpugap.core.setting import Device
+from gpugap.frameworks.devices import backend_for
 from gpugap.frameworks.torch import compiled, settings
 from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
 from gpugap.frameworks.torch.compiled import compile_models
@@ -57,11 +57,7 @@ class TorchFramework:
         return [device for backend in self._backends for device in backend.devices()]
 
     def _backend(self, device: str) -> Backend:
-        kind = device.partition(":")[0]
-        for backend in self._backends:
-            if backend.kind == kind:
-                return backend
-        raise UnknownName("device", device, [backend.kind for backend in self._backends])
+        return backend_for(device, self._backends)
 
     def apply(self, cell: Cell, setting: Setting, seed: int) -> None:
         """Sets threads, math mode and seed; refuses a device or precision this machine does not have."""

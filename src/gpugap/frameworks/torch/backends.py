@@ -6,7 +6,6 @@ place and run the same lines without the hardware.
 
 from __future__ import annotations
 
-import os
 import platform
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
@@ -16,12 +15,11 @@ import torch
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
 from gpugap.frameworks.clocks import KNOWN_S, WINDOW_STEPS, Clock, HostClock, WindowClock, spin, true_length_s
+from gpugap.frameworks.devices import NO_PEAKS, Host, index_of
 from gpugap.frameworks.torch.fence import EventClock
 
 _SLEEP_CYCLES = 10_000_000
 """Clock cycles of the GPU's own sleep: some milliseconds on any card."""
-
-NO_PEAKS: Mapping[str, int | None] = {"peak_allocated_bytes": None, "peak_reserved_bytes": None}
 
 
 class Backend(Protocol):
@@ -41,28 +39,10 @@ class Backend(Protocol):
     def memory(self, device: str) -> Mapping[str, int | None]: ...
 
 
-def _index(device: str) -> int:
-    kind, _, number = device.partition(":")
-    if number and not number.isdecimal():
-        raise UnknownName("device", device, [kind, f"{kind}:0"])
-    return int(number or 0)
-
-
-class CpuBackend:
+class CpuBackend(Host):
     """The host: a step is over when its call returns."""
 
-    kind = "cpu"
     autocast_kind = "cpu"
-
-    def devices(self) -> list[Device]:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        return [Device("cpu", platform.processor() or platform.machine(), memory, {})]
-
-    def check(self, device: str, precision: str) -> None:
-        if device != "cpu":
-            raise UnknownName("device", device, ["cpu"])
-        if precision in ("tf32", "fp16"):
-            raise Unsupported(f"{precision} is not run on a CPU", "use --precision fp32 or bf16")
 
     def begin(self, device: str) -> None:
         """Nothing to start."""
@@ -119,20 +99,20 @@ class CudaBackend:
     def check(self, device: str, precision: str) -> None:
         if not self._cuda.is_available():
             raise Unsupported(f"torch sees no {device} device here", "gpugap doctor says what is missing")
-        if _index(device) >= self._cuda.device_count():
+        if index_of(device) >= self._cuda.device_count():
             raise UnknownName("device", device, [found.name for found in self.devices()])
         if torch.version.hip and precision == "tf32":
             raise Unsupported("tf32 is not a mode of AMD GPUs under torch", "use --precision fp32 or bf16")
-        major = self._cuda.get_device_properties(_index(device)).major
+        major = self._cuda.get_device_properties(index_of(device)).major
         if not torch.version.hip and precision in ("tf32", "bf16") and major < 8:
             raise Unsupported(f"{device} (compute capability {major}.x) has no native {precision}", "use fp32 or fp16")
 
     def begin(self, device: str) -> None:
-        self._cuda.set_device(_index(device))
-        self._cuda.reset_peak_memory_stats(_index(device))
+        self._cuda.set_device(index_of(device))
+        self._cuda.reset_peak_memory_stats(index_of(device))
 
     def place(self, device: str) -> torch.device:
-        return torch.device("cpu") if self._place_on == "cpu" else torch.device("cuda", _index(device))
+        return torch.device("cpu") if self._place_on == "cpu" else torch.device("cuda", index_of(device))
 
     def clock(self, device: str, single: bool = False) -> Clock:
         return EventClock(self._cuda)
@@ -150,7 +130,7 @@ class CudaBackend:
         return tensor if self._place_on == "cpu" else tensor.pin_memory()
 
     def memory(self, device: str) -> Mapping[str, int | None]:
-        index = _index(device)
+        index = index_of(device)
         return {
             "peak_allocated_bytes": int(self._cuda.max_memory_allocated(index)),
             "peak_reserved_bytes": int(self._cuda.max_memory_reserved(index)),

@@ -162,7 +162,7 @@ def _train(step: Step, pools: tuple[ImagePool, ImagePool]) -> torch.Tensor:
     for_critics.zero_grad(set_to_none=True)
     of_critics.backward()
     for_critics.step()
-    return torch.stack((of_generators.detach().float(), of_critics.detach().float()))
+    return torch.stack((of_generators.detach(), of_critics.detach()))
 
 
 def generator_loss(models: Sequence[nn.Module], batch: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Images]:
