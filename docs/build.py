@@ -1,4 +1,4 @@
-"""Makes what the documentation shows: transcript and screenshot of the README, and the reference. Run by ``make docs``.
+"""Makes what the documentation shows: transcripts, screenshot of the README, and the reference. Run by ``make docs``.
 
 The transcript and the page come from the record file in ``examples/records``, so anybody gets the same from the same
 records. ``--check`` writes nothing and fails when a text is out of date.
@@ -20,7 +20,7 @@ import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
-VERBS = ("study", "measure", "compare", "fit", "parity", "report", "records", "catalog", "doctor")
+VERBS = ("study", "measure", "compare", "fit", "parity", "trends", "report", "records", "catalog", "doctor")
 GROUPS = {
     "records": ("list", "show", "export", "import", "delete"),
     "catalog": ("list", "show", "search", "check", "export", "update"),
@@ -52,6 +52,15 @@ def readme() -> str:
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     marks = r"(<!-- transcript: make docs -->\n).*?(\n<!-- end of transcript -->)"
     return re.sub(marks, lambda found: found[1] + transcript() + found[2], text, flags=re.DOTALL)
+
+
+def trends() -> str:
+    """The guide to trends with its transcript made anew."""
+    with tempfile.TemporaryDirectory() as name:
+        shown = f"```console\n$ gpugap trends\n{run('trends', folder=Path(name))}\n```"
+    text = (ROOT / "docs/trends.md").read_text(encoding="utf-8")
+    marks = r"(<!-- transcript: make docs -->\n).*?(<!-- end of transcript -->)"
+    return re.sub(marks, lambda found: f"{found[1]}{shown}\n{found[2]}", text, flags=re.DOTALL)
 
 
 def reference() -> str:
@@ -109,7 +118,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a text is out of date")
     check = parser.parse_args().check
     stale = []
-    for path, text in ((ROOT / "README.md", readme()), (ROOT / "docs/reference.md", reference())):
+    made = {"README.md": readme, "docs/reference.md": reference, "docs/trends.md": trends}
+    for path, text in ((ROOT / name, make()) for name, make in made.items()):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         stale.append(str(path.relative_to(ROOT)))

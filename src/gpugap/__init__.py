@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gpugap.study.fit import Fits as Fits
     from gpugap.study.fit import fit as fit
     from gpugap.study.fit import step as step
+    from gpugap.trends.api import trends as trends
 
 _HOMES = {
     "Cell": "gpugap.core.cell",
@@ -39,6 +40,7 @@ _HOMES = {
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
     "step": "gpugap.study.fit",
+    "trends": "gpugap.trends.api",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough

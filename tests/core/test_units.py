@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from gpugap.core.errors import BadValue
 from gpugap.core.units import (
     UNKNOWN,
+    amount,
     duration,
     gibibytes,
     parse_duration,
@@ -137,3 +138,23 @@ def test_a_share_is_a_number_or_a_percentage(text: str, share: float):
 def test_what_is_no_share_is_refused_by_the_options_name(text: str):
     with pytest.raises(BadValue, match="--margin"):
         parse_share(text, "--margin")
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (80 * 2**30, "B", "80.0 GiB"),
+        (1e20, "B", "9.31e+10 GiB"),
+        (-(2.0**30), "B", "-1.00 GiB"),
+        (3.35e12, "B/s", "3.35 TB/s"),
+        (9.9e14, "FLOP/s", "990 TFLOP/s"),
+        (700, "W", "700 W"),
+        (0.5, "W", "0.500 W"),
+        (1599, "USD", "USD 1600"),
+        (3e12, "1", "3.00e+12"),
+        (7.76, "year", "7.76"),
+        (0, "1", "0"),
+    ],
+)
+def test_amounts_by_example(value: float, unit: str, text: str):
+    assert amount(value, unit) == text

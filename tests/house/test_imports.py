@@ -40,6 +40,7 @@ PUBLIC = [
     "fit",
     "measure",
     "step",
+    "trends",
 ]
 
 HOMES = {
@@ -56,6 +57,7 @@ HOMES = {
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
     "step": "gpugap.study.fit",
+    "trends": "gpugap.trends.api",
 }
 
 
@@ -94,8 +96,10 @@ def test_public_name_loads(name: str):
     assert getattr(gpugap, name) is getattr(home, name)
 
 
-@pytest.mark.parametrize("before", ["", "import gpugap.measure.plan; ", "gpugap.measure; ", "gpugap.compare; "])
-@pytest.mark.parametrize("name", ["measure", "compare"])
+@pytest.mark.parametrize(
+    "before", ["", "import gpugap.measure.plan, gpugap.trends.models; ", "gpugap.trends; ", "gpugap.compare; "]
+)
+@pytest.mark.parametrize("name", ["measure", "compare", "trends"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"

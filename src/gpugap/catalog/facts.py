@@ -20,6 +20,7 @@ Confidence = Literal["high", "medium", "low"]
 source, computed, or it varies between machines; ``low``: recalled, announced, partial, or sources disagree."""
 
 Above0 = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
 AtLeast0 = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=0)]
 

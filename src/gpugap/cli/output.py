@@ -116,6 +116,7 @@ class Output:
 _STYLES = {
     "MEASURED": "bold",
     "PUBLISHED": "dim",
+    "PREDICTED": "magenta",
     "converged": "green",
     "not converged": "yellow",
     "faster": "green",

@@ -13,6 +13,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 if TYPE_CHECKING:
     from gpugap.core.record import Record
     from gpugap.predict.fit import Fit
+    from gpugap.trends.overview import Overview
 
 
 def report(
@@ -24,6 +25,9 @@ def report(
     form: Annotated[
         str | None, typer.Option("--format", help="html, md, tex or csv [default: what the file's name says].")
     ] = None,
+    history: Annotated[
+        bool, typer.Option("--history", help="With GPU memory then, now and next; takes some seconds more.")
+    ] = False,
     session: Annotated[list[str] | None, typer.Option(help="Sessions of the store [default: the newest].")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -47,7 +51,7 @@ def report(
         command = command_line()
     else:
         records, command = stored_records(session or [], database)
-    path = write_page(records, command, page, form)
+    path = write_page(records, command, page, form, history=history)
     if not as_json:
         output.line(f"The page: {path}")
     output.done({"page": str(path), "records": len(records)})
@@ -67,10 +71,32 @@ def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 
 
+def _history() -> Overview:
+    """The history of GPU memory for the page; the same with every set of records."""
+    from gpugap.trends.overview import overview
+    from gpugap.trends.projection import Wish
+
+    return overview(Wish())
+
+
 def write_page(
-    records: Sequence[Record], command: str, page: Path, form: str | None = None, *, fits: Sequence[Fit] = ()
+    records: Sequence[Record],
+    command: str,
+    page: Path,
+    form: str | None = None,
+    *,
+    fits: Sequence[Fit] = (),
+    history: bool = False,
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
+
+    Args:
+        records: what it is about.
+        command: that made them.
+        page: the file.
+        form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
+        fits: predictions of memory, for a section of their own.
+        history: whether GPU memory then, now and next is shown, too.
 
     Raises:
         InputError: the file cannot be written.
@@ -85,7 +111,10 @@ def write_page(
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
-    text = render_page(records, command=command, fits=fits) if form == "html" else render(records, form)
+    if form == "html":
+        text = render_page(records, command=command, fits=fits, history=_history() if history else None)
+    else:
+        text = render(records, form)
     try:
         page.write_text(text, encoding="utf-8")
     except OSError as error:

@@ -69,7 +69,7 @@ def _write_page(records: Sequence[Record], outcome: Outcome, page: Path, output:
     for said in foreseen.left_out:
         output.warn(f"memory not predicted: {said}")
     try:
-        return str(write_page(records, outcome.session.command, page, fits=foreseen.fits))
+        return str(write_page(records, outcome.session.command, page, fits=foreseen.fits, history=True))
     except (InputError, MissingExtra) as error:
         output.warn(f"no page: {error}")
         return None

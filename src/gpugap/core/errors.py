@@ -12,7 +12,8 @@
     │   ├── BadRecordFile          bad-record-file    2
     │   ├── BadStepFile            bad-step-file      2
     │   ├── CorruptData            corrupt-data       2
-    │   └── BadTable               bad-table          2
+    │   ├── BadTable               bad-table          2
+    │   └── BadSeries              bad-series         2
     ├── StoreError                 store              2
     │   ├── ForeignDatabase        foreign-database   2
     │   ├── StoreUnavailable       store-unavailable  2
@@ -152,6 +153,12 @@ class BadTable(InputError):
     """A table of facts or prices is malformed; the message names line and column."""
 
     code = "bad-table"
+
+
+class BadSeries(InputError):
+    """Dated values to which nothing can be fitted: too few, a date twice, or no logarithm."""
+
+    code = "bad-series"
 
 
 class StoreError(GpugapError):

@@ -10,6 +10,7 @@ from gpugap.core.errors import BadValue
 UNKNOWN = "unknown"
 _DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(b|ib)?", re.ASCII)
+_PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -53,6 +54,29 @@ def gibibytes(memory_bytes: float | None) -> str:
         if memory_bytes >= 1024**power:
             return f"{significant(memory_bytes / 1024**power)} {unit}"
     return f"{memory_bytes:.0f} B"
+
+
+def amount(value: float, unit: str, digits: int = 3) -> str:
+    """A number with its unit for reading: ``80.0 GiB``, ``3.35 TB/s``, ``USD 1600``, ``1.20e+12``.
+
+    Args:
+        value: any finite number.
+        unit: ``B`` (binary prefixes), ``1`` (none), ``USD``, or one that takes decimal prefixes.
+        digits: significant ones.
+    """
+    if unit == "B":
+        return _written(value / 1024**3, digits) + " GiB" if abs(value) >= 1e14 or value < 0 else gibibytes(value)
+    if unit in ("1", "", "year"):
+        return _written(value, digits)
+    if unit == "USD":
+        return f"USD {_written(value, digits)}"
+    factor, prefix = next(((f, p) for f, p in _PREFIXES if abs(value) >= f), (1.0, ""))
+    return f"{_written(value / factor, digits)} {prefix}{unit}"
+
+
+def _written(value: float, digits: int) -> str:
+    plain = value == 0 or 1e-4 <= abs(value) < 1e6
+    return significant(value, digits) if plain else f"{value:.{digits - 1}e}"
 
 
 def parse_duration(text: str) -> float:

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
 from typing import Any, Literal
 
@@ -122,8 +122,8 @@ def compare_frameworks(
 ) -> list[FrameworkComparison]:
     """Effects of frameworks and fusion in every group of cells that differ in framework and mode alone.
 
-    Verdicts hold for all comparisons together; a pair across frameworks or modes says whether both sides have shown
-    that they compute the same.
+    Verdicts hold for all effects of one kind together, each kind being a question of its own. A pair across frameworks
+    or modes says whether both sides have shown that they compute the same.
 
     Args:
         summaries: of cells; those of other work than built-in networks are left out.
@@ -139,7 +139,7 @@ def compare_frameworks(
             groups.setdefault((cell.work, cell.device, tuning, cell.data, cell.precision), []).append(summary)
             together.setdefault((cell.work, cell.device, cell.data), []).append(summary)
     found = []
-    for key, group in groups.items():
+    for key, group in sorted(groups.items(), key=lambda one: one[0][2] != "default"):
         work, device, tuning, data, _ = key
         if len(group) > 1:
             best = _best(together[work, device, data]) if tuning == "default" else []
@@ -174,7 +174,8 @@ def _compared(
             pairs.append(("fusion", a, b))
         elif not same_framework and fused_a == fused_b and "unfused" not in (a.cell.execution, b.cell.execution):
             pairs.append(("framework", a, b))
-    if all(side in by_side for side in AS_THEY_COME):
+    work, device, tuning, *_ = key
+    if tuning == "default" and all(side in by_side for side in AS_THEY_COME):
         pairs.append(("whole", by_side[AS_THEY_COME[0]], by_side[AS_THEY_COME[1]]))
     for one in every:
         base = by_side.get((one.cell.framework, one.cell.execution))
@@ -187,17 +188,18 @@ def _compared(
     way = [by_side[side] for side in _STEPS if side in by_side]
     whole = any(effect.kind == "whole" for effect in effects)
     steps = [compare_cells(a, b, margin) for a, b in pairwise(way)] if whole and len(way) > 2 else []
-    work, device, tuning, *_ = key
     return FrameworkComparison(work, device, tuning, tuple(every), tuple(effects), tuple(steps))
 
 
 def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> list[FrameworkComparison]:
     """The comparisons with verdicts that hold together, and with what has been proved."""
-    pairs = [effect.pair for one in found for effect in one.effects]
-    judged = iter(judged_together([pair.proved(known) for pair in pairs]))
+    judged = {
+        kind: iter(judged_together([effect.pair.proved(known) for one in found for effect in one.of(kind)]))
+        for kind in _KINDS
+    }
     result = []
     for one in found:
-        effects = tuple(Effect(effect.kind, next(judged), effect.break_even_steps) for effect in one.effects)
+        effects = tuple(replace(effect, pair=next(judged[effect.kind])) for effect in one.effects)
         steps = tuple(pair.proved(known) for pair in one.steps)
         result.append(FrameworkComparison(one.work, one.device, one.tuning, one.cells, effects, steps))
     return result

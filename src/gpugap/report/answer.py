@@ -231,7 +231,7 @@ def _flags(contents: Contents) -> Iterator[Html]:
 def _unverified(contents: Contents) -> Iterator[Html]:
     """Comparisons between frameworks or modes whose sides have not both passed a parity check."""
     effects = [effect.pair for one in contents.frameworks for effect in one.effects]
-    open_ = [pair for pair in effects if not pair.verified]
+    open_ = [pair for pair in effects if pair.verified is False]
     if open_:
         count = figures.counted(len(effects), "comparison")
         told = f": {len(open_)} of {count} of frameworks and modes, whose sides have not both shown that they compute "

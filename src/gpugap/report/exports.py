@@ -125,7 +125,7 @@ def _frameworks(contents: Contents) -> Sheet:
 
 
 def _proof(pair: Pair) -> str:
-    return "verified" if pair.verified else "unverified"
+    return {True: "verified", False: "unverified", None: "one mode"}[pair.verified]
 
 
 def _trainings(contents: Contents) -> Sheet:

@@ -39,7 +39,7 @@ _EFFECTS = (
     "unfused mode against a fused one. Whole: TensorFlow as it comes over PyTorch as it comes. Allocator, onednn: that "
     "one thing changed alone. Best: the fastest cell of a framework over PyTorch's fastest, whatever mode and tuning; "
     "chosen from the data it is compared in, each is a little slower than it looks. Speedup: mean step time "
-    "of A over that of B; above 1, B is faster. Verdicts hold for all effects of a machine together. Unverified: not "
+    "of A over that of B; above 1, B is faster. Verdicts hold for all effects of one kind together. Unverified: not "
     "both sides have shown that they compute the same. n: pairs of processes, or processes a side."
 )
 

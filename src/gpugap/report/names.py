@@ -15,7 +15,13 @@ from gpugap.workloads import all_workloads, yardsticks
 
 CHECK = "pipeline check: no network was run"
 DEFAULT, TUNED = "as it comes", "tuned"
-_TUNINGS = {"default": DEFAULT, "tuned-basic": TUNED, "tuned-each": "tuned each in its own way"}
+_TUNINGS = {
+    "default": DEFAULT,
+    "tuned-basic": TUNED,
+    "tuned-each": "tuned in its own way",
+    "allocator": "with another allocator",
+    "onednn": "with oneDNN switched",
+}
 _CHANGES = {"allocator": ", another allocator", "onednn": ", oneDNN switched", "tuned-each": ", tuned"}
 _FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 _DOING = {"train": "training", "inference": "inference"}

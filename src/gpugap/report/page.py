@@ -24,7 +24,9 @@ from gpugap.report.strips import groups, strip_chart
 from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
 from gpugap.report.training import training
+from gpugap.report.trends import trends
 from gpugap.stats.warmup import MIN_STEPS
+from gpugap.trends.overview import Overview
 
 TITLE = "What a GPU changes"
 _FEW, _MANY = 2, 5
@@ -50,7 +52,14 @@ _HATCH = (
 )
 
 
-def render_page(records: Sequence[Record], *, command: str, title: str = TITLE, fits: Sequence[Fit] = ()) -> str:
+def render_page(
+    records: Sequence[Record],
+    *,
+    command: str,
+    title: str = TITLE,
+    fits: Sequence[Fit] = (),
+    history: Overview | None = None,
+) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
     Args:
@@ -58,12 +67,13 @@ def render_page(records: Sequence[Record], *, command: str, title: str = TITLE, 
         command: what makes these records again.
         title: of the document.
         fits: predictions of memory, for a section of their own.
+        history: of GPU memory, shown in a section of its own; left out where None.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command, fits) if part[1].text}
+    parts = {anchor: part for anchor, part in _sections(contents, command, fits, history) if part[1].text}
     header = joined([_header(contents, title, fits), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
@@ -98,7 +108,9 @@ def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
     return tag("nav", joined([tag("a", part[0], href=f"#{anchor}") for anchor, part in parts.items()], "\n"))
 
 
-def _sections(contents: Contents, command: str, fits: Sequence[Fit]) -> Iterator[tuple[str, tuple[str, Html]]]:
+def _sections(
+    contents: Contents, command: str, fits: Sequence[Fit], history: Overview | None
+) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
     if contents.records:
         yield "speedups", ("Speedups", _speedups(contents))
@@ -107,6 +119,8 @@ def _sections(contents: Contents, command: str, fits: Sequence[Fit]) -> Iterator
         yield "distributions", ("Step by step", _distributions(contents))
         yield "frameworks", ("Frameworks", frameworks(contents))
         yield "fairness", ("Was it fair?", fairness(contents))
+        if history is not None:
+            yield "trends", ("GPU memory then, now and next", trends(history))
         if contents.failures:
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))

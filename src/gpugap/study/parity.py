@@ -25,7 +25,8 @@ from gpugap.workloads import small_form
 FORMS = ("conv6@32", "vgg16@32", "resnet18@32", "cyclegan@64", "vgg16@64", "resnet18@64")
 """Every form of the built-in networks at its smallest size."""
 
-TIMEOUT_S = 600.0
+TIMEOUT_S = 1800.0
+"""For one check: XLA and Inductor compile four programs in it, in double precision for minutes on a slow core."""
 
 SESSION = "parity-"
 """How the ids of sessions begin that hold checks and no times."""

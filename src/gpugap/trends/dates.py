@@ -1,0 +1,54 @@
+"""Dates as people write them, and as decimal years, in which curves are fitted. A year alone means its 31 December."""
+
+from __future__ import annotations
+
+import calendar
+import re
+from datetime import date, timedelta
+
+from gpugap.core.errors import BadValue
+
+_DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
+
+
+def last_day(text: str, what: str) -> date:
+    """The last day of ``2026``, ``2026-03`` or ``2026-03-18``.
+
+    Args:
+        text: as typed.
+        what: is dated so, for the message.
+
+    Raises:
+        BadValue: not a date.
+    """
+    found = _DATE.fullmatch(text.strip())
+    try:
+        if found is None:
+            raise ValueError
+        year, month = int(found[1]), int(found[2] or 12)
+        return date(year, month, int(found[3] or calendar.monthrange(year, month)[1]))
+    except ValueError as error:  # also calendar.IllegalMonthError
+        raise BadValue(f"{what} {text!r} is not a date", "write it as 2026, 2026-03 or 2026-03-18") from error
+
+
+def decimal_year(day: date) -> float:
+    """The year and the share of it that is over when the day begins."""
+    first = date(day.year, 1, 1)
+    days = 366 if calendar.isleap(day.year) else 365
+    return day.year + (day - first).days / days
+
+
+def day_of(year: float) -> date:
+    """The day of a decimal year.
+
+    Raises:
+        ValueError: before year 1 or after 9999.
+    """
+    whole = int(year // 1)
+    days = 366 if calendar.isleap(whole) else 365
+    return date(whole, 1, 1) + timedelta(days=min(days - 1, round((year - whole) * days)))
+
+
+def year_end(year: int) -> date:
+    """31 December."""
+    return date(year, 12, 31)
