@@ -50,6 +50,17 @@ def test_a_gate_for_a_build(gpugap):
     assert answer.stdout.startswith("DOES NOT FIT")
 
 
+def test_a_gpu_of_ones_own(gpugap):
+    row = 'key = "mine"\nname = "My GPU"\nvendor = "NVIDIA"\ncategory = "consumer"\narchitecture = "Ampere"\n'
+    row += 'release_date = "2020"\nmemory_gib = 8\nmemory_type = "GDDR6"\nmemory_bandwidth_gb_per_s = 448\n'
+    row += 'matrix_units = true\nsource = "me"\ndate = "2026-11-24"\nconfidence = "low"\n'
+    for capability, code, said in (('compute_capability = "8.6"\n', 0, "My GPU"), ("", 3, "compute capability")):
+        (gpugap.folder / "gpugap.toml").write_text(f"[[catalog.gpu]]\n{row}{capability}")
+        answer = gpugap("fit", gpugap.step_file(STEP), "--gpu", "mine", "--ci")
+        assert answer.returncode == code, answer.stderr
+        assert said in answer.stdout + answer.stderr
+
+
 def test_bad_input_is_one_line(gpugap):
     target = gpugap.step_file(NONZERO)
     for arguments, code, said in (

@@ -70,7 +70,6 @@ def built(name: str, batch: int, mode: str = "train") -> Step:
         ("conv6@32", "bf16", "sgd-momentum"),
         ("conv6@32", "fp16", "adamw-fused"),
         ("resnet18@32", "fp32", None),
-        ("resnet18@32", "bf16", "adamw"),
         ("vgg16@32", "fp32", None),
     ],
 )

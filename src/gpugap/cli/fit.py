@@ -52,13 +52,17 @@ def fit(
 
 
 def _judged(step: str, gpus: str, budget: str | None, output: Output, asked: dict[str, Any]) -> Fits:
+    from gpugap.catalog import load
+    from gpugap.cli.config import load_config
     from gpugap.core.units import parse_memory
     from gpugap.study.fit import fit as judge
 
+    known = load(load_config().get("catalog"))
     names = [name.strip() for name in gpus.split(",") if name.strip()]
     limit = parse_memory(budget) if budget else None
+    chosen = [known.gpu(name) for name in names]
     output.note("tracing, some seconds ...")
-    return judge(step, names, budget_bytes=limit, **asked)
+    return judge(step, chosen, budget_bytes=limit, **asked)
 
 
 def _page(found: Fits, page: Path | None) -> str | None:

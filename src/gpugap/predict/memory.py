@@ -147,7 +147,7 @@ def device_total(oplist: OpList, capability: Capability, name: str, *, channels_
 
 
 def capability_of(text: str, name: str) -> Capability:
-    """The compute capability in a catalogue's words: ``8.6`` -> (8, 6).
+    """The compute capability in the catalog's words: ``8.6`` -> (8, 6).
 
     Raises:
         Unsupported: the GPU has none, so that its kernels and its allocator are not PyTorch's for CUDA.

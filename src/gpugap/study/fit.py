@@ -118,7 +118,7 @@ def step(
 
 def fit(  # noqa: PLR0913 - keyword-only choices with defaults
     step: str | Step,
-    gpus: Sequence[str] = (),
+    gpus: Sequence[str | Gpu] = (),
     *,
     batch: int | None = None,
     mode: str = "train",
@@ -133,7 +133,7 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
 
     Args:
         step: a workload's name, ``"FILE.py:make_step"``, or a `Step` of PyTorch.
-        gpus: names from the catalogue.
+        gpus: names from the catalog, or rows of it.
         batch: samples a step; for a `Step` the leading dimension of its input where not given.
         mode: ``train`` or ``inference``; a `Step` knows its own.
         precision: ``fp32``, ``tf32``, or ``bf16`` and ``fp16`` (both autocast).
@@ -154,7 +154,7 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
     mode = step.mode if isinstance(step, Step) else mode
     size = batch if batch is not None else batch_of(step) or _DEFAULT_BATCH
     _check(size, mode=mode, precision=precision, attention=attention)
-    targets = [target_of(gpu(name)) for name in gpus]
+    targets = [target_of(gpu(one) if isinstance(one, str) else one) for one in gpus]
     if budget_bytes is not None:
         targets.append(budget(budget_bytes, _BUDGET_CAPABILITY))
     if not targets:
@@ -165,7 +165,7 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
 
 
 def target_of(found: Gpu) -> Target:
-    """What memory depends on, of a row of the catalogue.
+    """What memory depends on, of a row of the catalog.
 
     Raises:
         Unsupported: the row has no compute capability.

@@ -35,7 +35,7 @@ def foresee(cells: Iterable[Cell], gpus: Sequence[str] = GPUS, limit_s: float = 
 
     Args:
         cells: of a study; those of PyTorch count.
-        gpus: names from the catalogue.
+        gpus: names from the catalog.
         limit_s: seconds after which no trace begins.
     """
     works = {cell.work for cell in cells if cell.framework == "torch" and ".py:" not in cell.workload}
