@@ -13,7 +13,7 @@ import sys
 
 AIM_RATIO, AIM_LARGE_S, AIM_LARGE_BYTES = 2.5, 60.0, 2e9
 STEPS = (("resnet18@224", 32), ("gpt2@1024", 8), ("vit@224", 32))
-TRIALS = 5
+TRIALS = 3
 
 PLAIN = """
 import json, time
