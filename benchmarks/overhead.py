@@ -159,7 +159,7 @@ def measure_start() -> bool:
 def main() -> None:
     """Prints one line a figure; exit status 1 when an aim that is a promise is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=45.0, help="for each network and mode")
+    parser.add_argument("--seconds", type=float, default=60.0, help="for each network and mode")
     parser.add_argument("--framework", choices=FRAMEWORKS, help="this one alone; else all that are installed")
     chosen = parser.parse_args()
     if chosen.framework:
