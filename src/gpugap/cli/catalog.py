@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpugap.cli.output import JsonOption, Output
+from gpugap.cli.output import JsonOption, Output, writing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -178,7 +178,8 @@ def export(
     output = Output("catalog", as_json=as_json)
     rows = own_catalog(prices).table(table)
     if file is not None:
-        write_text(file, written(rows))
+        with writing(file):
+            file.write_text(written(rows), encoding="utf-8")
         output.note(f"{len(rows)} rows in {file}")
         output.done({"file": str(file), "rows": len(rows)})
     elif as_json:
@@ -209,24 +210,11 @@ def update(
     for name, count in found.unknown.items():
         output.note(f"left out: {count} offers of {name}, which the catalog does not know")
     if not dry_run:
-        write_text(file, written(found.offers))
+        with writing(file):
+            file.write_text(written(found.offers), encoding="utf-8")
         output.note(f'use it with --prices {file}, or with prices = "{file}" under [catalog] in gpugap.toml')
     if not as_json:
         told = f"{len(found.offers)} offers of {len(found.providers)} providers for {len(found.gpus)} GPUs"
         output.line(f"{told}{'' if dry_run else f' in {file}'}")
     counts = {"providers": list(found.providers), "gpus": list(found.gpus), "left_out": dict(found.unknown)}
     output.done({"file": None if dry_run else str(file), "offers": len(found.offers), **counts})
-
-
-def write_text(file: Path, text: str) -> None:
-    """Writes a file.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    from gpugap.core.errors import InputError
-
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {file}: {error.strerror}", "choose another place with -o") from error

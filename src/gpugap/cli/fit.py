@@ -52,12 +52,11 @@ def fit(
 
 
 def _judged(step: str, gpus: str, budget: str | None, output: Output, asked: dict[str, Any]) -> Fits:
-    from gpugap.catalog import load
-    from gpugap.cli.config import load_config
+    from gpugap.cli.catalog import own_catalog
     from gpugap.core.units import parse_memory
     from gpugap.study.fit import fit as judge
 
-    known = load(load_config().get("catalog"))
+    known = own_catalog()
     names = [name.strip() for name in gpus.split(",") if name.strip()]
     limit = parse_memory(budget) if budget else None
     chosen = [known.gpu(name) for name in names]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gpugap.core.errors import GpugapError
+from gpugap.core.errors import GpugapError, InputError
 from gpugap.core.version import __version__
 
 if TYPE_CHECKING:
@@ -23,6 +25,19 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress an
 DatabaseOption = Annotated[
     str | None, typer.Option("--db", metavar="URL", help="Database file or SQLAlchemy URL [default: the data folder].")
 ]
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[None]:
+    """Around what writes a file the user has named.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise InputError(f"cannot write {file}: {error.strerror}", "choose another place with -o") from error
 
 
 class Output:

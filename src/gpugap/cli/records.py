@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpugap.cli.output import DatabaseOption, JsonOption, Output
+from gpugap.cli.output import DatabaseOption, JsonOption, Output, writing
 
 if TYPE_CHECKING:
     from gpugap.store.database import SessionOverview
@@ -111,7 +111,6 @@ def export(
     """Write records as JSON Lines, one line a process."""
     import json
 
-    from gpugap.core.errors import InputError
     from gpugap.store.database import Store
     from gpugap.store.exchange import to_line, write_lines
 
@@ -120,11 +119,8 @@ def export(
         names = chosen_sessions(sessions, store.overview()) if sessions else None
         records = store.records(names)
     if file is not None:
-        try:
-            with file.open("w", encoding="utf-8") as stream:
-                count = write_lines(records, stream)
-        except OSError as error:
-            raise InputError(f"cannot write {file}: {error.strerror}", "choose another place with -o") from error
+        with writing(file), file.open("w", encoding="utf-8") as stream:
+            count = write_lines(records, stream)
         output.note(f"{count} records in {file}")
         output.done({"file": str(file), "records": count})
     elif as_json:

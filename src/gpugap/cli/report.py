@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
+from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, writing
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
@@ -103,7 +103,7 @@ def write_page(
         UnknownName: no such format.
         MissingExtra: the charts' library is not installed.
     """
-    from gpugap.core.errors import InputError, UnknownName
+    from gpugap.core.errors import UnknownName
     from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
 
@@ -115,8 +115,6 @@ def write_page(
         text = render_page(records, command=command, fits=fits, history=_history() if history else None)
     else:
         text = render(records, form)
-    try:
+    with writing(page):
         page.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"cannot write {page}: {error.strerror}", "choose another place with -o") from error
     return page.resolve()

@@ -15,7 +15,10 @@ which TensorFlow's graph optimizer fuses; ``unfused`` is the same graph with tha
 that tells fusion from dispatch. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
 """
 
-AS_THEY_COME = (("torch", "eager"), ("tensorflow", "function"))
+TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
+"""Names of frameworks for people."""
+
+AS_THEY_COME = tuple((name, EXECUTIONS[name][0]) for name in ("torch", "tensorflow"))
 """The published comparison: PyTorch and TensorFlow, each in its first mode."""
 
 IN_USE = (*AS_THEY_COME, ("torch", "compile"), ("jax", "jit"))

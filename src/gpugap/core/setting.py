@@ -14,6 +14,9 @@ For comparing frameworks, ``allocator`` and ``onednn`` change one thing alone, t
 ``tuned-each`` is the best that is known of each framework.
 """
 
+USUAL_TUNINGS = (None, "default", "tuned-basic")
+"""Those of every study, the one of records that do not say among them; the others are for comparing frameworks."""
+
 DEVICE_KINDS = ("cpu", "cuda", "mps")
 
 

@@ -23,7 +23,7 @@ from itertools import combinations, pairwise
 from typing import Any, Literal
 
 from gpugap.core.cell import Work
-from gpugap.core.execution import AS_THEY_COME, is_fused
+from gpugap.core.execution import AS_THEY_COME, TITLES, is_fused
 from gpugap.explain.cells import CellSummary
 from gpugap.explain.pairs import Pair, compare_cells, judged_together
 from gpugap.explain.parity import Proof
@@ -34,8 +34,7 @@ _KINDS: tuple[Kind, ...] = ("framework", "fusion", "whole", "allocator", "onednn
 _ALONE: tuple[Kind, ...] = ("allocator", "onednn")
 """Tunings that change one thing alone are kinds of effects."""
 
-_NAMES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
-_ORDER = ("torch", "tensorflow", "jax")
+_ORDER = tuple(TITLES)
 _STEPS = (("torch", "eager"), ("tensorflow", "eager"), ("tensorflow", "unfused"), ("tensorflow", "function"))
 """The way from one side of the whole to the other, one change at a time."""
 
@@ -265,19 +264,18 @@ def _alone(one: FrameworkComparison) -> Iterator[str]:
     """What single changes do, beside the whole."""
     for kind, what in (("allocator", "Another allocator alone"), ("onednn", "oneDNN switched alone")):
         changes = [
-            f"{_NAMES[effect.pair.b.cell.framework]} by {_change(effect.pair)}"
+            f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}"
             for effect in one.effects
             if effect.kind == kind
         ]
         if changes:
             yield f"{what} changes {' and '.join(changes)}."
     for effect in one.of("best"):
-        a, b = (f"{_NAMES[side.cell.framework]} ({side.cell.execution}, {side.cell.tuning})" for side in _sides(effect))
+        a, b = (
+            f"{TITLES[side.cell.framework]} ({side.cell.execution}, {side.cell.tuning})"
+            for side in (effect.pair.a, effect.pair.b)
+        )
         yield f"The fastest {b} against the fastest {a}: {_change(effect.pair)}."
-
-
-def _sides(effect: Effect) -> tuple[CellSummary, CellSummary]:
-    return effect.pair.a, effect.pair.b
 
 
 def step_name(pair: Pair) -> str | None:

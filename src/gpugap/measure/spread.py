@@ -116,9 +116,10 @@ def _compared(request: Request, host: Host) -> dict[str, Setting]:
         onednn = True
         if side in AS_THEY_COME:
             found["onednn"] = replace(default, onednn=not host.onednn)
-    (basic,) = _tuned(request, host).values() or [replace(default, threads=host.usable_cores)]
+    every_core = replace(default, threads=host.usable_cores)
+    basic = _tuned(request, host).get("tuned-basic", every_core)
     each = replace(basic, allocator=host.allocator, onednn=onednn)
-    if side in IN_USE and (basic != replace(default, threads=host.usable_cores) or host.allocator or onednn):
+    if side in IN_USE and each != every_core:
         found["tuned-each"] = each
     return found
 

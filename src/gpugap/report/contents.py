@@ -9,6 +9,7 @@ from gpugap.catalog.published import PublishedSpeedup, published_speedups
 from gpugap.core.cell import MODES, Cell
 from gpugap.core.execution import EXECUTIONS, is_fused
 from gpugap.core.record import Record
+from gpugap.core.setting import USUAL_TUNINGS
 from gpugap.explain.cells import CellSummary, summarize
 from gpugap.explain.frameworks import FrameworkComparison, compare_frameworks
 from gpugap.explain.pairs import Pair, baseline_pairs, judged_together
@@ -56,7 +57,7 @@ class Contents:
     def main(self) -> tuple[CellSummary, ...]:
         """The cells less those that Frameworks alone shows: compared there, and not in the first framework and mode."""
         compared = [cell for one in self.frameworks for cell in one.cells]
-        usual = [cell for cell in compared if cell.cell.tuning in (None, "default", "tuned-basic")]
+        usual = [cell for cell in compared if cell.cell.tuning in USUAL_TUNINGS]
         beside = frozenset(map(id, compared)) - _first(usual)
         return tuple(cell for cell in self.cells if id(cell) not in beside)
 

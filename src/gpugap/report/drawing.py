@@ -81,7 +81,7 @@ def ticks(low: float, high: float, length: float = WIDTH, room: float = _ROOM) -
     if decades > 1:
         stride = math.ceil((last - first) * room / length)
         return [tick for power in range(first, last + 1, stride) if low <= (tick := 10.0**power) <= high]
-    return _even_ticks(low, high)
+    return even_ticks(low, high)
 
 
 def _closest(ticks: Sequence[float]) -> float:
@@ -89,11 +89,15 @@ def _closest(ticks: Sequence[float]) -> float:
     return min(math.log10(b / a) for a, b in pairwise(ticks))
 
 
-def _even_ticks(low: float, high: float) -> list[float]:
-    """Round numbers at even distances, for an axis of less than a decade."""
-    raw = (high - low) / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
+def round_step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is not below a positive number."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
+
+
+def even_ticks(low: float, high: float) -> list[float]:
+    """Round numbers at even distances within the ends of a linear axis, or of one of less than a decade."""
+    step = round_step((high - low) / 4)
     count = math.floor(high / step) - math.ceil(low / step) + 1
     return [float(f"{(math.ceil(low / step) + place) * step:.9g}") for place in range(count)]
 

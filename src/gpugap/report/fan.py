@@ -10,7 +10,7 @@ from itertools import pairwise
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import amount
 from gpugap.report import figures
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, ticks
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, even_ticks, ticks
 from gpugap.report.marks import LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
 from gpugap.trends.dates import decimal_year
@@ -155,12 +155,7 @@ def _levels(frame: Frame) -> list[float]:
         found = base or ticks(frame.low, frame.high, frame.height - _TOP - _BELOW, 28)
         inside = [level for level in found if frame.low <= level <= frame.high]
         return inside[:: math.ceil(len(inside) / 8)] if len(inside) > 8 else inside
-    most = max(abs(frame.low), abs(frame.high))
-    raw = (frame.high - frame.low) / 4
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
-    count = math.ceil(most / step)
-    return [step * place for place in range(-count, count + 1) if frame.low <= step * place <= frame.high]
+    return even_ticks(frame.low, frame.high)
 
 
 def _is_bytes(frame: Frame) -> bool:

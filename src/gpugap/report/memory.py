@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
 from gpugap.core.units import UNKNOWN, gibibytes
 from gpugap.predict.fit import Fit
 from gpugap.report import figures, names
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, round_step
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Content, Group, Html, figure, interval, items, joined, kind_badge, table, tag
 
@@ -76,14 +75,8 @@ def _bars(fits: Sequence[Fit]) -> Html:
     return draw_free(marks, height + _BOTTOM, "fits", f"Memory against what each GPU has. {told}")
 
 
-def _round(raw: float) -> float:
-    """The next larger of 1, 2 and 5 times a power of ten."""
-    power = 10.0 ** math.floor(math.log10(raw))
-    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw)
-
-
 def _axis(pixel: float, height: float) -> Iterator[Marks]:
-    step = _round(WIDTH / pixel / _GIB / 6)
+    step = round_step(WIDTH / pixel / _GIB / 6)
     ticks = [step * count for count in range(int(WIDTH / pixel / _GIB / step) + 1)]
     places = [(LEFT + tick * _GIB * pixel, tick) for tick in ticks]
     yield Marks("rule", [{"x": x, "y": _TOP - 12, "y2": height} for x, _ in places], {"stroke": "var(--line)"})

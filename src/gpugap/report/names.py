@@ -7,6 +7,7 @@ from functools import cache
 from typing import Any
 
 from gpugap.core.cell import Cell
+from gpugap.core.execution import TITLES
 from gpugap.explain.cells import CellSummary
 from gpugap.explain.frameworks import FrameworkComparison
 from gpugap.explain.pairs import Pair
@@ -23,7 +24,6 @@ _TUNINGS = {
     "onednn": "with oneDNN switched",
 }
 _CHANGES = {"allocator": ", another allocator", "onednn": ", oneDNN switched", "tuned-each": ", tuned"}
-_FRAMEWORKS = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
 _DOING = {"train": "training", "inference": "inference"}
 _FORMATS = {"channels_last": "channels-last", "contiguous": "contiguous"}
 
@@ -90,7 +90,7 @@ def how(summary: CellSummary, contents: Contents) -> str:
 
 def framework(name: str) -> str:
     """A framework's name for people: ``PyTorch``."""
-    return _FRAMEWORKS.get(name, name)
+    return TITLES.get(name, name)
 
 
 def setting(cell: Cell) -> str:

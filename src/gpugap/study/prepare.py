@@ -123,7 +123,8 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
     _check_device(device, names)
     cells: dict[str, PlannedCell] = {}
-    allocator = next(iter(preloadable_allocators()), None)
+    compared = any(one.factors.get("compared") for one in wanted)
+    allocator = next(iter(preloadable_allocators()), None) if compared else None
     for one in wanted:
         onednn = found[one.framework]["devices"][0]["details"].get("onednn")
         host = Host(cpu.usable_cores, cpu.native_bf16, names[one.framework], allocator, onednn)
