@@ -93,6 +93,13 @@ def test_equal_cells_belong_together():
     assert matched([CPU, CUDA], [CUDA, CPU]) == {(CPU, CPU), (CUDA, CUDA)}
 
 
+@pytest.mark.parametrize("tuning", ["tuned-basic", "tuned-each"])
+def test_the_precision_of_a_tuning_is_a_part_of_it(tuning: str):
+    tuned = make_cell(**TORCH, tuning=tuning, precision="bf16")
+    half = replace(CUDA, precision="bf16")
+    assert matched([CPU, tuned], [CUDA, half]) == {(CPU, CUDA), (tuned, CUDA), (tuned, half)}
+
+
 def test_a_gpu_meets_the_default_and_the_tuned_cpu():
     assert matched([CPU, TUNED], [CUDA]) == {(CPU, CUDA), (TUNED, CUDA)}
     other = make_cell(framework="torch", workload="resnet18@32", device="cuda")

@@ -8,6 +8,7 @@ from typing import Any
 
 from gpugap.core.cell import Cell, differing
 from gpugap.core.estimate import Estimate
+from gpugap.core.setting import USUAL_TUNINGS
 from gpugap.core.verdict import Comparison
 from gpugap.explain.cells import CellSummary, environment_of
 from gpugap.explain.parity import Proof, verified
@@ -126,8 +127,8 @@ def match(side_a: Sequence[CellSummary], side_b: Sequence[CellSummary]) -> list[
 def _nearest(one: CellSummary, others: Sequence[CellSummary]) -> list[CellSummary]:
     def distance(other: CellSummary) -> int:
         factors = set(differing(one.cell, other.cell)) - {"tuning"}
-        if other.cell.tuning == "tuned-basic" or one.cell.tuning == "tuned-basic":
-            factors.discard("precision")  # a part of that tuning
+        if {one.cell.tuning, other.cell.tuning} & {"tuned-basic", "tuned-each"}:
+            factors.discard("precision")  # a part of these tunings
         return len(factors)
 
     same = [o for o in others if (o.cell.workload, o.cell.mode) == (one.cell.workload, one.cell.mode)]
@@ -186,7 +187,7 @@ def _same_work(a: Cell, b: Cell) -> bool:
 
 
 def _is_base(a: Cell, b: Cell) -> bool:
-    if a.device != "cpu" or a.tuning not in (None, "default", "tuned-basic"):
+    if a.device != "cpu" or a.tuning not in USUAL_TUNINGS:
         return False
     if b.device == "cpu":
         return a.tuning == "default" and b.tuning == "tuned-basic"
