@@ -129,8 +129,9 @@ def prove(prepared: Prepared, database: str | None, output: Output) -> list[Reco
     cells = [planned.cell for planned in prepared.plan.cells]
     with Store(database) as store:
         stored = [record for record in store.records() if record.purpose == "parity"]
-    checks = owed(cells, stored, prepared.plan.versions)
-    found = run_checks(checks, "cpu", database, output) if checks else []
+    found: list[Record] = []
+    for device, checks in owed(cells, stored, prepared.plan.versions).items():
+        found += run_checks(checks, device, database, output)
     for record in found:
         if record.status != "ok":
             output.warn(f"unverified: {(record.error or {}).get('message', record.status)}")
