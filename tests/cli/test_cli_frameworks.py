@@ -87,7 +87,9 @@ def test_parity_of_the_real_torch(gpugap):
     (entry,) = document["result"]["checks"]
     assert document["result"]["passed"]
     assert entry["status"] == "ok"
-    assert all(entry["error"] is None and one["passed"] for one in entry["checks"])
+    assert entry["error"] is None
+    assert len(entry["checks"]) == 13  # four groups of training and two of inference, twice, and parameters
+    assert all(one["passed"] for one in entry["checks"])
     assert "latest" not in gpugap("records", "list").stdout
     stored = gpugap.json("records", "list")
     assert stored["result"]["sessions"][0]["session"].startswith("parity-")

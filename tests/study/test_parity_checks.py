@@ -12,16 +12,17 @@ from gpugap.core.errors import BadValue
 from gpugap.explain.cells import summarize
 from gpugap.explain.pairs import compare_cells
 from gpugap.explain.parity import proofs
-from gpugap.measure.parity import save
+from gpugap.measure.parity import GROUPS, PRECISIONS, save
 from gpugap.study import parity
 from gpugap.study.parity import FORMS, all_executions, check_parity, checks_of, owed, worst
 from gpugap.workloads import all_workloads, small_form
 
 ARRAYS = {
-    f"{precision}|{mode}|activation|conv1": np.arange(4.0)
-    for precision in ("fp32", "fp64")
-    for mode in ("train", "inference")
-}
+    f"{precision}|{mode}|{group}|conv1": np.arange(4.0)
+    for precision in PRECISIONS
+    for mode, groups in GROUPS.items()
+    for group in groups
+} | {"fp64|train|parameter|conv1": np.arange(4.0)}
 
 SIDES = (("torch", "eager"), ("jax", "jit"))
 
@@ -83,6 +84,24 @@ def test_what_agrees_passes_and_what_does_not_fails_with_the_layer(monkeypatch):
     assert worst(bad)["tensor"] == "conv1"
     assert bad.parity["passed"] is False
     assert bad.parity["reference"] == {"framework": "torch", "execution": "eager"}
+
+
+LOST = {
+    "jax": ("", "fp64", "fp64|train|parameter", "fp32|train|gradient", "fp32|inference|result"),
+    "torch": ("", "fp64|train|parameter", "fp64|inference"),
+}
+
+
+@pytest.mark.parametrize(("of", "lost"), [(of, lost) for of, names in LOST.items() for lost in names])
+def test_what_was_never_compared_does_not_pass(monkeypatch, of, lost):
+    def arrays_of(cell):
+        return {key: value for key, value in ARRAYS.items() if cell.framework != of or not key.startswith(lost)}
+
+    runner(monkeypatch, arrays_of)
+    jax = next(record for record in run(["conv6"], ["torch", "jax"]) if record.cell.framework == "jax")
+    assert jax.status == "failed"
+    assert jax.parity["passed"] is False
+    assert "is missing, of another shape, or not finite" in jax.error["message"]
 
 
 def test_one_that_crashes_does_not_stop_the_others(monkeypatch):
