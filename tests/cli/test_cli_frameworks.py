@@ -42,6 +42,7 @@ def test_frameworks_are_compared_within_a_file(gpugap, proved):
     shown = gpugap("compare", "records.jsonl", "--frameworks")
     assert "TensorFlow as it comes takes 40 % less time than PyTorch as it comes" in shown.stdout
     assert ("unverified" in shown.stdout) is not proved
+    assert f"MEASURED, {'verified' if proved else 'unverified'}: conv6@32 inference b1 on cpu" in shown.stdout
     assert "PUBLISHED: tensorflow against torch, inference latency -15 % through kernel fusion" in shown.stdout
 
 

@@ -48,9 +48,10 @@ def _show(found: Sequence[FrameworkComparison], output: Output) -> None:
     output.show(Table(HEADER, rows, NUMBERS, 3), "Frameworks and fusion: speedup of B over A, time of A / time of B")
     for one in found:
         said = sentence(one)
-        if said:
+        for whole in one.of("whole") if said else ():
             workload, mode, batch = one.work
-            output.line(f"{workload} {mode} b{batch} on {one.device} ({one.tuning}): {said}")
+            head = f"{whole.pair.comparison.speedup.kind.upper()}, {_PROOF[whole.pair.verified]}"
+            output.line(f"{head}: {workload} {mode} b{batch} on {one.device} ({one.tuning}): {said}")
     for published in published_effects():
         change = 100 * (1 / (published.speedup.value or 1.0) - 1)
         what = (

@@ -38,10 +38,12 @@ _ORDER = tuple(TITLES)
 _STEPS = (("torch", "eager"), ("tensorflow", "eager"), ("tensorflow", "unfused"), ("tensorflow", "function"))
 """The way from one side of the whole to the other, one change at a time."""
 
+FUSION_STEP = "fusion by the graph optimizer"
 STEP_NAMES = {
     ("torch", "eager", "tensorflow", "eager"): "another framework, operation by operation",
     ("tensorflow", "eager", "tensorflow", "unfused"): "a graph in place of Python's dispatch",
-    ("tensorflow", "unfused", "tensorflow", "function"): "fusion by the graph optimizer",
+    ("torch", "eager", "tensorflow", "unfused"): "another framework, and a graph in place of Python's dispatch",
+    ("tensorflow", "unfused", "tensorflow", "function"): FUSION_STEP,
     ("tensorflow", "eager", "tensorflow", "function"): "a graph with fusion in place of Python's dispatch",
 }
 
@@ -248,16 +250,26 @@ def sentence(one: FrameworkComparison) -> str | None:
 
 
 def _taken_apart(one: FrameworkComparison, whole: Effect) -> str:
+    """The whole, the changes it is a product of, and fusion's share; changes may cancel out in a whole that is none."""
     speedup, verdict = whole.pair.comparison.speedup, whole.pair.comparison.verdict
+    changes = "; ".join(f"{name} {_change(pair)}" for pair in one.steps if (name := step_name(pair)) is not None)
+    apart = f": {changes}." if changes else "."
     if verdict not in ("faster", "slower") or speedup.value is None:
         said = "as fast as" if verdict == "equivalent" else "not shown to be faster or slower than"
-        return f"TensorFlow as it comes is {said} PyTorch as it comes."
+        return f"TensorFlow as it comes is {said} PyTorch as it comes{apart}"
     how = "less" if verdict == "faster" else "more"
-    head = f"TensorFlow as it comes takes {100 * abs(1 - 1 / speedup.value):.0f} % {how} time than PyTorch as it comes"
-    parts = [
-        f"{name} {_change(pair)}" for pair, name in ((pair, step_name(pair)) for pair in one.steps) if name is not None
-    ]
-    return f"{head}: {'; '.join(parts)}." if parts else f"{head}."
+    percent = f"{100 * abs(1 - 1 / speedup.value):.0f} %"
+    return f"TensorFlow as it comes takes {percent} {how} time than PyTorch as it comes{apart}{_fusion(one)}"
+
+
+def _fusion(one: FrameworkComparison) -> str:
+    """How much of the whole is fusion, where it was measured alone."""
+    for pair, share in zip(one.steps, one.shares(), strict=True):
+        if share is not None and step_name(pair) == FUSION_STEP:
+            against = ", one below 0 works against it" if not 0 <= share <= 1 else ""
+            parts = f"{100 * share:.0f} % is fusion and {100 * (1 - share):.0f} % something else"
+            return f" Of that difference {parts} (shares on a logarithmic scale{against})."
+    return ""
 
 
 def _alone(one: FrameworkComparison) -> Iterator[str]:
@@ -285,11 +297,13 @@ def step_name(pair: Pair) -> str | None:
 
 
 def _change(pair: Pair) -> str:
+    """The change of time with its interval; what was not shown to be the same work is marked."""
     speedup = pair.comparison.speedup
     if speedup.value is None:
         return "unknown"
+    mark = ", unverified" if pair.verified is False else ""
     percent = 100 * (1 / speedup.value - 1)
     ends = ""
     if speedup.low is not None and speedup.high is not None:
         ends = f" ({100 * (1 / speedup.high - 1):+.0f} to {100 * (1 / speedup.low - 1):+.0f})"
-    return f"{percent:+.0f} %{ends}"
+    return f"{percent:+.0f} %{ends}{mark}"
