@@ -430,6 +430,12 @@ def test_what_is_in_force_is_read_back():
     assert empty["memory_format"] is empty["compute_type"] is None
 
 
+def test_jit_is_in_force_whatever_was_set_before():
+    jax.config.update("jax_disable_jit", True)  # as ``JAX_DISABLE_JIT`` does
+    apply(JaxFramework(), "cpu")
+    assert not jax.config.jax_disable_jit
+
+
 def test_bf16_computes_in_bf16_on_parameters_in_single_precision():
     half, full = (built(TINY, precision=precision) for precision in ("bf16", "fp32"))
     losses = [float(half.result(half.body)) for _ in range(3)]

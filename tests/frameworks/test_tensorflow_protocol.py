@@ -129,6 +129,23 @@ def test_what_cannot_be_done_is_told_in_one_line(factors: dict, error: type, wor
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize("flags", ["--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit", "--x=1 --tf_xla_auto_jit=fusible"])
+def test_graphs_that_xla_compiles_parts_of_are_refused(monkeypatch: pytest.MonkeyPatch, flags: str):
+    monkeypatch.setenv("TF_XLA_FLAGS", flags)
+    for execution in (None, "function", "unfused"):
+        with pytest.raises(Unsupported, match="unset TF_XLA_FLAGS"):
+            FRAMEWORK.apply(cell_of("conv6", execution), Setting(), 0)
+    FRAMEWORK.apply(cell_of("conv6", "xla"), Setting(), 0)
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=0")
+    FRAMEWORK.apply(cell_of("conv6", "function"), Setting(), 0)
+
+
+def test_functions_run_as_graphs_whatever_was_set_before():
+    tf.config.run_functions_eagerly(True)
+    FRAMEWORK.apply(cell_of("conv6", "function"), Setting(), 0)
+    assert not tf.config.functions_run_eagerly()
+
+
 def test_threads_cannot_be_changed_once_tensorflow_runs():
     tf.ones(1)
     with pytest.raises(Unsupported, match="process of its own"):

@@ -28,6 +28,10 @@ UNFUSED = ("eager", "op-by-op", "unfused")
 """Modes in which every operation is a kernel of its own."""
 
 
+COMPILING = ("compile", "function", "unfused", "xla", "jit")
+"""Modes that trace or compile the step before they run it."""
+
+
 def is_fused(execution: str | None) -> bool:
     """Whether the mode lets the framework fuse operations into one kernel; a record that does not say counts as not."""
     return execution is not None and execution not in UNFUSED

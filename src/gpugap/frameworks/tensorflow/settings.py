@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
 
 COMPUTED = {"fp64": tf.float64, "fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
 """What matrices are multiplied in, by precision."""
+
+_CLUSTERED = re.compile(r"--tf_xla_auto_jit=(?!0\b|-1\b)\S+")
+"""What turns on that XLA compiles the clusters it finds in graphs; 0 and -1 leave it off."""
 
 _FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous"}
 """Keras's names of memory formats, and those of all frameworks."""
@@ -32,8 +36,10 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     Keras's own policy is set too, so that layers of a user's step compute in the cell's precision.
 
     Raises:
-        Unsupported: TensorFlow already runs with other threads.
+        Unsupported: TensorFlow already runs with other threads, or its environment lets XLA compile parts of graphs.
     """
+    _check_clusters(execution)
+    tf.config.run_functions_eagerly(False)
     if setting.threads is not None:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
@@ -47,6 +53,20 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": execution != "unfused"})
     keras.config.set_dtype_policy(DTYPES[setting.precision])
     tf.random.set_seed(seed)
+
+
+def _check_clusters(execution: str | None) -> None:
+    """Refuses graphs of which XLA compiles parts by itself: no mode is called so, and no option turns it off again.
+
+    Raises:
+        Unsupported: ``TF_XLA_FLAGS`` says so.
+    """
+    found = _CLUSTERED.search(os.environ.get("TF_XLA_FLAGS", ""))
+    if found and execution != "xla":
+        raise Unsupported(
+            f"TF_XLA_FLAGS has {found[0]}, with which XLA compiles parts of {execution or 'function'} graphs",
+            "unset TF_XLA_FLAGS, or use --execution xla",
+        )
 
 
 def threads() -> int:
