@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -314,6 +315,33 @@ def test_a_real_process_sets_threads_and_is_quiet(capfd, monkeypatch: pytest.Mon
     assert record.phases["trace_s"] > 0
     assert record.guards["compilations"] == 0
     assert capfd.readouterr().err == ""
+
+
+def test_a_graph_without_fusion_has_none_under_onednn():
+    """Its pass over graphs joins convolutions and biases by itself, so the count is taken where it runs."""
+    script = """
+from gpugap.core.cell import Cell
+from gpugap.core.setting import Setting
+from gpugap.frameworks import load
+from gpugap.workloads import workload
+from gpugap.workloads.data import load_batch
+from gpugap.workloads.weights import initial_weights
+framework, spec = load("tensorflow"), workload("conv6")
+for execution in ("eager", "unfused", "function"):
+    cell = Cell("conv6@32", "cpu", "tensorflow", "inference", 2, "fp32", execution=execution)
+    framework.apply(cell, Setting(), 0)
+    step = framework.build(spec, cell, initial_weights(spec, 0), load_batch("synthetic", spec, 2, 0))
+    body = framework.body(step, cell, Setting())
+    body()
+    found = framework.kernels(step, cell, body)
+    print(execution, found["kernels"], found["fused"])
+"""
+    variables = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=variables, check=True)
+    told = {line.split()[0]: tuple(map(int, line.split()[1:])) for line in answer.stdout.splitlines()}
+    assert told["eager"] == told["unfused"] == (29, 0)  # 6 convolutions, 3 products, 9 biases, 8 rectifiers, 3 poolings
+    assert told["function"][0] < 29
+    assert told["function"][1] >= 6
 
 
 def test_keras_with_another_backend_is_refused():

@@ -10,7 +10,7 @@ Per network, batch and device, on step times of interleaved processes:
   from the same data that they are compared in, so each is a little slower than it looks.
 
 The whole is a product: (TensorFlow graph over TensorFlow eager) times (TensorFlow eager over PyTorch eager). The first
-factor is what the graph brings, split again into leaving Python's dispatch (graph with the fusing optimizer off) and
+factor is what the graph brings, split again into leaving Python's dispatch (a graph in which nothing is fused) and
 fusion proper; the second is everything else: kernels, allocator, dispatch of single operations.
 """
 
