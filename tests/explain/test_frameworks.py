@@ -9,7 +9,7 @@ import pytest
 
 from factories import make_cell, make_record
 from gpugap.explain.cells import summarize
-from gpugap.explain.frameworks import break_even_steps, compare_frameworks, kernels, sentence
+from gpugap.explain.frameworks import break_even_steps, compare_frameworks, kernels, sentences, start_s
 from gpugap.explain.parity import proofs
 
 TIMES = {
@@ -47,6 +47,10 @@ def records(times=TIMES, processes: int = 6, **factors):
 
 def compared(found, known=frozenset()):
     return compare_frameworks(summarize(found), known)
+
+
+def sentence(one) -> str:
+    return " ".join(sentences(one))
 
 
 def sides(effect) -> tuple[str, str]:
@@ -137,7 +141,7 @@ def test_the_sentence_marks_what_is_unverified():
 
 def test_without_tensorflow_there_is_no_whole():
     (one,) = compared(records({side: time for side, time in TIMES.items() if side[0] != "tensorflow"}))
-    assert (one.of("whole"), one.steps, sentence(one)) == ([], (), None)
+    assert (one.of("whole"), one.steps, sentence(one)) == ([], (), "")
 
 
 def test_a_comparison_is_verified_only_where_both_sides_passed():
@@ -167,6 +171,21 @@ def test_a_longer_start_pays_after_some_steps():
     assert break_even_steps(eager, compiled) == pytest.approx(4.98 / saved)
     assert break_even_steps(compiled, eager) is None
     assert kernels(eager)["kernels"] == 50
+
+
+def test_a_start_is_that_of_processes_that_compiled():
+    cold, warm = ({"inductor_cache": {"hit": hit, "miss": 1 - hit}} for hit in (0, 1))
+    first = [replace(r, settings=cold) if r.process == 0 else replace(r, settings=warm) for r in records()]
+    phases = {"build_s": 0.1, "first_step_s": 0.5}
+    mixed = [replace(r, phases=phases) if r.settings == warm and r.phases else r for r in first]
+    found = {(s.cell.framework, s.cell.execution): s for s in summarize(mixed)}
+    assert start_s(found["torch", "compile"]) == pytest.approx(5.1)
+    never = summarize([replace(r, settings=warm) for r in records({("torch", "compile"): 8e-3})])
+    assert start_s(never[0]) is None
+
+
+def test_cells_without_a_look_inside_count_no_kernels():
+    eager = summarize(records())[0]
     assert kernels(replace(eager, details=())) is None
 
 
@@ -207,6 +226,8 @@ def test_single_changes_stand_beside_the_side_they_change():
     text = sentence(as_it_comes)
     assert "Another allocator alone changes PyTorch by -20 %" in text
     assert "oneDNN switched alone changes TensorFlow by -29 %" in text
+    known = [replace(r, settings={"onednn": r.cell.tuning == "onednn"}) for r in with_single_changes()]
+    assert "oneDNN switched on alone changes TensorFlow by -29 %" in sentence(compared(known)[0])
 
 
 def test_the_best_of_each_framework_meet_whatever_their_tuning():

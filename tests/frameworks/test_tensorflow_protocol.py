@@ -312,6 +312,7 @@ def test_a_real_process_sets_threads_and_is_quiet(capfd, monkeypatch: pytest.Mon
     record = run_job(replace(job, cell=cell, setting=Setting(threads=1)), {})
     assert (record.status, record.error) == ("ok", None)
     assert (record.settings["threads"], record.settings["tf_enable_onednn_opts"]) == (1, "1")
+    assert record.settings["interop_threads"] == 1  # or two operations would run at once, on two cores
     assert record.phases["trace_s"] > 0
     assert record.guards["compilations"] == 0
     assert capfd.readouterr().err == ""

@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gpugap.core.cell import Work
 from gpugap.core.execution import AS_THEY_COME, TITLES, is_fused
@@ -28,6 +28,9 @@ from gpugap.explain.cells import CellSummary
 from gpugap.explain.pairs import Pair, compare_cells, judged_together
 from gpugap.explain.parity import Proof
 from gpugap.stats.compare import MARGIN
+
+if TYPE_CHECKING:
+    from gpugap.core.record import Record
 
 Kind = Literal["framework", "fusion", "whole", "allocator", "onednn", "best"]
 _KINDS: tuple[Kind, ...] = ("framework", "fusion", "whole", "allocator", "onednn", "best")
@@ -207,14 +210,22 @@ def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> li
 
 
 def start_s(summary: CellSummary) -> float | None:
-    """Mean seconds until the first step is over, import left out: building, tracing, compiling, running it once."""
+    """Mean seconds until the first step is over, import left out: building, tracing, compiling, running it once.
+
+    Of processes that compiled themselves; None where none did.
+    """
     names = ("build_s", "first_step_s")
     starts = [
         sum(record.phases.get(name) or 0.0 for name in names)
         for record in summary.records
-        if record.status == "ok" and all(record.phases.get(name) is not None for name in names)
+        if record.status == "ok" and all(record.phases.get(name) is not None for name in names) and not _cached(record)
     ]
     return sum(starts) / len(starts) if starts else None
+
+
+def _cached(record: Record) -> bool:
+    """Whether a process took compiled graphs from Inductor's cache on disk instead of compiling them."""
+    return bool((record.settings.get("inductor_cache") or {}).get("hit"))
 
 
 def break_even_steps(a: CellSummary, b: CellSummary) -> float | None:
@@ -240,13 +251,13 @@ def kernels(summary: CellSummary) -> dict[str, Any] | None:
     return next((dict(look) for look in looks if look), None)
 
 
-def sentence(one: FrameworkComparison) -> str | None:
-    """How much of the difference between TensorFlow and PyTorch is fusion, and how much something else.
+def sentences(one: FrameworkComparison) -> list[str]:
+    """How much of the difference between TensorFlow and PyTorch is fusion and how much something else, in the first.
 
-    None where the whole was not measured.
+    The others tell what single changes do, and the best of each framework. None where the whole was not measured.
     """
     whole = next(iter(one.of("whole")), None)
-    return " ".join([_taken_apart(one, whole), *_alone(one)]) if whole else None
+    return [_taken_apart(one, whole), *_alone(one)] if whole else []
 
 
 def _taken_apart(one: FrameworkComparison, whole: Effect) -> str:
@@ -274,20 +285,24 @@ def _fusion(one: FrameworkComparison) -> str:
 
 def _alone(one: FrameworkComparison) -> Iterator[str]:
     """What single changes do, beside the whole."""
-    for kind, what in (("allocator", "Another allocator alone"), ("onednn", "oneDNN switched alone")):
-        changes = [
-            f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}"
-            for effect in one.effects
-            if effect.kind == kind
-        ]
+    for kind, what in (("allocator", "Another allocator"), ("onednn", "oneDNN")):
+        found = one.of(kind)
+        changes = [f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}" for effect in found]
         if changes:
-            yield f"{what} changes {' and '.join(changes)}."
+            how = _switched(found[0].pair.b) if kind == "onednn" else ""
+            yield f"{what}{how} alone changes {' and '.join(changes)}."
     for effect in one.of("best"):
         a, b = (
             f"{TITLES[side.cell.framework]} ({side.cell.execution}, {side.cell.tuning})"
             for side in (effect.pair.a, effect.pair.b)
         )
         yield f"The fastest {b} against the fastest {a}: {_change(effect.pair)}."
+
+
+def _switched(summary: CellSummary) -> str:
+    """Which way oneDNN was switched, as read back."""
+    known = (record.settings.get("onednn") for record in summary.records if record.status == "ok")
+    return {True: " switched on", False: " switched off"}.get(next(known, None), " switched")
 
 
 def step_name(pair: Pair) -> str | None:

@@ -29,7 +29,8 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     """Sets what the setting asks for in this process.
 
     Args:
-        setting: ``fp32`` turns TF32 off, since TensorFlow's default leaves it on; threads can be set only once.
+        setting: ``fp32`` turns TF32 off, since TensorFlow's default leaves it on; threads can be set only once, and are
+            also the operations that may run at once, of which TensorFlow's default is one for each core.
         execution: ``unfused`` turns off the pass of the graph optimizer that fuses operations.
         seed: of TensorFlow's generators.
 
@@ -43,6 +44,7 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     if setting.threads is not None:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
         except RuntimeError as error:
             raise Unsupported(
                 f"TensorFlow has started with {threads()} threads in this process and cannot change to "
