@@ -126,6 +126,16 @@ def test_no_difference_has_no_shares_and_is_still_taken_apart():
     assert "is fusion and" not in text
 
 
+def test_a_whole_that_stands_alone_but_not_among_all_is_told_so():
+    (one,) = compared(records())
+    (whole,) = one.of("whole")
+    comparison = replace(whole.pair.comparison, verdict="inconclusive", reason="many-comparisons")
+    weighed = replace(whole, pair=replace(whole.pair, comparison=comparison))
+    text = sentence(replace(one, effects=(weighed,)))
+    assert "not shown to be faster or slower than PyTorch as it comes when all comparisons are weighed together" in text
+    assert "% is fusion" not in text
+
+
 def test_the_sentence_marks_what_is_unverified():
     sides = [side for side in TIMES if side != ("tensorflow", "eager")]
     proved = [

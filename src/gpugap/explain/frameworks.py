@@ -267,7 +267,10 @@ def _taken_apart(one: FrameworkComparison, whole: Effect) -> str:
     apart = f": {changes}." if changes else "."
     if verdict not in ("faster", "slower") or speedup.value is None:
         said = "as fast as" if verdict == "equivalent" else "not shown to be faster or slower than"
-        return f"TensorFlow as it comes is {said} PyTorch as it comes{apart}"
+        weighed = (
+            " when all comparisons are weighed together" if whole.pair.comparison.reason == "many-comparisons" else ""
+        )
+        return f"TensorFlow as it comes is {said} PyTorch as it comes{weighed}{apart}"
     how = "less" if verdict == "faster" else "more"
     percent = f"{100 * abs(1 - 1 / speedup.value):.0f} %"
     return f"TensorFlow as it comes takes {percent} {how} time than PyTorch as it comes{apart}{_fusion(one)}"

@@ -72,10 +72,15 @@ def _sentences(contents: Contents) -> Iterator[Html]:
             how = "pairs" if whole.pair.comparison.paired else "processes a side"
             n = f" n = {min(whole.pair.comparison.n_processes)} {how}. "
             head = joined([kind_badge(speedup.kind), " ", tag("b", names.compared(one, contents)), ": "])
-            beside = items([_HYPHEN.sub("−", other) for other in others])
-            yield joined([head, _HYPHEN.sub("−", text), basis, n, proof(whole.pair), beside])
+            beside = items([_set(other) for other in others])
+            yield joined([head, _set(text), basis, n, proof(whole.pair), beside])
     for published in published_effects():
         yield _published(published)
+
+
+def _set(text: str) -> str:
+    """A sentence with minus signs, and percents that stay with their numbers."""
+    return _HYPHEN.sub("−", text).replace(" %", "\u00a0%")
 
 
 def _change(speedup: Estimate) -> str:
@@ -122,8 +127,8 @@ def _latency_table(contents: Contents) -> Html:
     ]
     caption = (
         "Mean steady step time over processes, kernels launched in one step, and what a process spent on tracing and "
-        "compiling before its first step was over, in no step time; compiling is that of processes that did not take it "
-        "from a cache. Pays after: steps until a fused mode has overtaken the framework's unfused one; there is none "
+        "compiling before its first step was over, in no step time; compiling is that of processes that did not take "
+        "it from a cache. Pays after: steps until a fused mode has overtaken the framework's unfused one; there is none "
         "unless its start is longer and its step shorter. n: processes that ended well."
         f"{_sources(contents)}"
     )
