@@ -60,6 +60,11 @@ def test_frameworks_of_the_newest_session(gpugap):
         (("compare", "a.jsonl", "b.jsonl", "--frameworks"), "leave B out"),
         (("parity", "conv6", "--frameworks", "null"), "null computes nothing to compare"),
         (("parity", "conv6", "--frameworks", "mxnet"), "unknown framework"),
+        (
+            ("parity", "conv6", "--frameworks", "torch", "--device", "foo"),
+            "unknown device 'foo' - known: cpu, cuda, mps",
+        ),
+        (("study", "--frameworks", ","), "--frameworks ',' names none - give all"),
         (("study", "--frameworks", "torhc"), "did you mean torch"),
         (("measure", "conv6", "--framework", "null", "--execution", "jit"), "unknown execution mode of null 'jit'"),
     ],

@@ -40,9 +40,10 @@ def parity(
     a check fails; the first layer that disagrees is named. Each result is stored.
     """
     from gpugap.study.parity import FORMS, all_executions, checks_of
-    from gpugap.study.prepare import chosen_frameworks
+    from gpugap.study.prepare import check_device, chosen_frameworks
 
     output = Output("parity", as_json=as_json, quiet=quiet)
+    check_device(device)
     names, absent = chosen_frameworks(frameworks)
     show_left_out(absent, {}, output)
     modes = all_executions(names)

@@ -92,8 +92,9 @@ def _framework_table(contents: Contents) -> Html:
     heads = ["Framework, mode", _HEADS["batch"], "Side", "Allocator", "oneDNN", "Version"]
     heads += [head for name, head in _HEADS.items() if name not in ("batch", "execution", "data")]
     caption = (
-        "Conditions of the frameworks compared. Tuned: all usable cores, channels-last, oneDNN, another allocator where "
-        "one is installed, and bf16 on CPUs that compute in it; a mode without a tuned side here ran as it comes only. "
+        "Conditions of the frameworks compared. Tuned: all usable cores, channels-last, oneDNN, another allocator "
+        "where one is installed, and bf16 on CPUs that compute in it; a mode without a tuned side here ran as it comes "
+        "only. "
         f"{_HEADS['data']}: {' or '.join(sorted(data))}."
     )
     return table(caption, heads, groups)

@@ -128,8 +128,8 @@ def _latency_table(contents: Contents) -> Html:
     caption = (
         "Mean steady step time over processes, kernels launched in one step, and what a process spent on tracing and "
         "compiling before its first step was over, in no step time; compiling is that of processes that did not take "
-        "it from a cache. Pays after: steps until a fused mode has overtaken the framework's unfused one; there is none "
-        "unless its start is longer and its step shorter. n: processes that ended well."
+        "it from a cache. Pays after: steps until a fused mode has overtaken the framework's unfused one; there is "
+        "none unless its start is longer and its step shorter. n: processes that ended well."
         f"{_sources(contents)}"
     )
     return table(caption, heads, groups, "tnnnnnnnt")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gpugap.core.errors import GpugapError, MissingExtra, UnknownName, Unsupported
+from gpugap.core.errors import BadValue, GpugapError, MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import DEVICE_KINDS
 from gpugap.frameworks import DISTRIBUTIONS, check_name
 from gpugap.measure.accuracy import check_learnable
@@ -82,7 +82,7 @@ def chosen_frameworks(text: str) -> tuple[tuple[str, ...], dict[str, GpugapError
     if text != "all":
         names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
         if not names:
-            raise MissingExtra("a framework", "torch")
+            raise BadValue(f"--frameworks {text!r} names none", "give all, or some of torch, tensorflow and jax")
         for name in names:
             check_name(name)
         return names, {}
@@ -139,14 +139,14 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     frameworks = tuple(dict.fromkeys(one.framework for one in wanted))
     for framework in frameworks:
         check_name(framework)
-    if device is not None and device.partition(":")[0] not in DEVICE_KINDS:
-        raise UnknownName("device", device, DEVICE_KINDS)
+    if device is not None:
+        check_device(device)
     for one in wanted:  # tell bad values before a framework starts
         one.on("cpu")
     cpu, (found, left_out) = cpu_sensor.describe(), _probed(frameworks)
     frameworks, wanted = tuple(found), [one for one in wanted if one.framework in found]
     names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
-    _check_device(device, names)
+    _check_present(device, names)
     cells: dict[str, PlannedCell] = {}
     compared = any(one.factors.get("compared") for one in wanted)
     allocator = next(iter(preloadable_allocators()), None) if compared else None
@@ -176,7 +176,17 @@ def _probed(frameworks: Sequence[str]) -> tuple[dict[str, dict[str, Any]], dict[
     return found, left_out
 
 
-def _check_device(device: str | None, names: Mapping[str, tuple[str, ...]]) -> None:
+def check_device(device: str) -> None:
+    """Refuses a device of a kind that there is not.
+
+    Raises:
+        UnknownName: says which there are.
+    """
+    if device.partition(":")[0] not in DEVICE_KINDS:
+        raise UnknownName("device", device, DEVICE_KINDS)
+
+
+def _check_present(device: str | None, names: Mapping[str, tuple[str, ...]]) -> None:
     """Refuses a device that no framework sees.
 
     Raises:
