@@ -288,7 +288,8 @@ def _fusion(one: FrameworkComparison) -> str:
 
 def _alone(one: FrameworkComparison) -> Iterator[str]:
     """What single changes do, beside the whole."""
-    for kind, what in (("allocator", "Another allocator"), ("onednn", "oneDNN")):
+    named: dict[Kind, str] = {"allocator": "Another allocator", "onednn": "oneDNN"}
+    for kind, what in named.items():
         found = one.of(kind)
         changes = [f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}" for effect in found]
         if changes:
@@ -304,8 +305,8 @@ def _alone(one: FrameworkComparison) -> Iterator[str]:
 
 def _switched(summary: CellSummary) -> str:
     """Which way oneDNN was switched, as read back."""
-    known = (record.settings.get("onednn") for record in summary.records if record.status == "ok")
-    return {True: " switched on", False: " switched off"}.get(next(known, None), " switched")
+    known = next((record.settings.get("onednn") for record in summary.records if record.status == "ok"), None)
+    return " switched" if known is None else " switched on" if known else " switched off"
 
 
 def step_name(pair: Pair) -> str | None:
