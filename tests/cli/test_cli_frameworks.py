@@ -42,6 +42,7 @@ def test_frameworks_are_compared_within_a_file(gpugap, proved):
     shown = gpugap("compare", "records.jsonl", "--frameworks")
     assert "TensorFlow as it comes takes 40 % less time than PyTorch as it comes" in shown.stdout
     assert ("unverified" in shown.stdout) is not proved
+    assert f"MEASURED, {'verified' if proved else 'unverified'}: conv6@32 inference b1 on cpu" in shown.stdout
     assert "PUBLISHED: tensorflow against torch, inference latency -15 % through kernel fusion" in shown.stdout
 
 
@@ -59,6 +60,11 @@ def test_frameworks_of_the_newest_session(gpugap):
         (("compare", "a.jsonl", "b.jsonl", "--frameworks"), "leave B out"),
         (("parity", "conv6", "--frameworks", "null"), "null computes nothing to compare"),
         (("parity", "conv6", "--frameworks", "mxnet"), "unknown framework"),
+        (
+            ("parity", "conv6", "--frameworks", "torch", "--device", "foo"),
+            "unknown device 'foo' - known: cpu, cuda, mps",
+        ),
+        (("study", "--frameworks", ","), "--frameworks ',' names none - give all"),
         (("study", "--frameworks", "torhc"), "did you mean torch"),
         (("measure", "conv6", "--framework", "null", "--execution", "jit"), "unknown execution mode of null 'jit'"),
     ],
@@ -87,7 +93,9 @@ def test_parity_of_the_real_torch(gpugap):
     (entry,) = document["result"]["checks"]
     assert document["result"]["passed"]
     assert entry["status"] == "ok"
-    assert all(entry["error"] is None and one["passed"] for one in entry["checks"])
+    assert entry["error"] is None
+    assert len(entry["checks"]) == 13  # four groups of training and two of inference, twice, and parameters
+    assert all(one["passed"] for one in entry["checks"])
     assert "latest" not in gpugap("records", "list").stdout
     stored = gpugap.json("records", "list")
     assert stored["result"]["sessions"][0]["session"].startswith("parity-")

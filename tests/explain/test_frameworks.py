@@ -9,7 +9,7 @@ import pytest
 
 from factories import make_cell, make_record
 from gpugap.explain.cells import summarize
-from gpugap.explain.frameworks import break_even_steps, compare_frameworks, kernels, sentence
+from gpugap.explain.frameworks import break_even_steps, compare_frameworks, kernels, sentences, start_s
 from gpugap.explain.parity import proofs
 
 TIMES = {
@@ -47,6 +47,10 @@ def records(times=TIMES, processes: int = 6, **factors):
 
 def compared(found, known=frozenset()):
     return compare_frameworks(summarize(found), known)
+
+
+def sentence(one) -> str:
+    return " ".join(sentences(one))
 
 
 def sides(effect) -> tuple[str, str]:
@@ -91,15 +95,63 @@ def test_the_whole_is_the_product_of_its_steps():
     assert "fusion by the graph optimizer -15 %" in text or "fusion by the graph optimizer -14 %" in text
 
 
-def test_no_difference_is_said_and_has_no_shares():
-    (one,) = compared(records({**TIMES, ("tensorflow", "function"): 10e-3}))
+def test_the_sentence_says_how_much_is_fusion():
+    (one,) = compared(records())
+    fusion = one.shares()[-1]
+    assert fusion == pytest.approx(1.0, abs=0.15)  # log(8.5 / 10) of log(8.5 / 10), within the noise
+    rest = f"{100 * fusion:.0f} % is fusion and {100 * (1 - fusion):.0f} % something else"
+    assert f"Of that difference {rest} (shares on a logarithmic scale" in sentence(one)
+    slower = {**TIMES, ("tensorflow", "unfused"): 14e-3, ("tensorflow", "function"): 12e-3}
+    (one,) = compared(records(slower))
+    assert "% is fusion" in sentence(one)
+    assert "one below 0 works against it" in sentence(one)
+    (one,) = compared(records({side: time for side, time in TIMES.items() if side[1] != "unfused"}))
+    assert "is fusion and" not in sentence(one)  # nothing measured it alone
+
+
+def test_a_step_from_pytorch_to_a_graph_has_a_name():
+    (one,) = compared(records({side: time for side, time in TIMES.items() if side != ("tensorflow", "eager")}))
+    assert len(one.steps) == 2
+    assert "another framework, and a graph in place of Python's dispatch +0 %" in sentence(one).replace("-0", "+0")
+
+
+def test_no_difference_has_no_shares_and_is_still_taken_apart():
+    (one,) = compared(records({**TIMES, ("tensorflow", "unfused"): 11e-3, ("tensorflow", "function"): 10e-3}))
     assert set(one.shares()) == {None}
-    assert sentence(one) == "TensorFlow as it comes is as fast as PyTorch as it comes." or "not shown" in sentence(one)
+    text = sentence(one)
+    assert text.startswith(
+        ("TensorFlow as it comes is as fast as", "TensorFlow as it comes is not shown to be faster or slower")
+    )
+    assert "fusion by the graph optimizer -9 %" in text
+    assert "is fusion and" not in text
+
+
+def test_a_whole_that_stands_alone_but_not_among_all_is_told_so():
+    (one,) = compared(records())
+    (whole,) = one.of("whole")
+    comparison = replace(whole.pair.comparison, verdict="inconclusive", reason="many-comparisons")
+    weighed = replace(whole, pair=replace(whole.pair, comparison=comparison))
+    text = sentence(replace(one, effects=(weighed,)))
+    assert "not shown to be faster or slower than PyTorch as it comes when all comparisons are weighed together" in text
+    assert "% is fusion" not in text
+
+
+def test_the_sentence_marks_what_is_unverified():
+    sides = [side for side in TIMES if side != ("tensorflow", "eager")]
+    proved = [
+        make_record(cell=cell_of(*side, mode="train"), times=(), purpose="parity", parity={"passed": True})
+        for side in sides
+    ]
+    (one,) = compared(records(), proofs(proved))
+    first, second, third = sentence(one).split("; ")
+    assert "unverified" in first
+    assert "unverified" in second
+    assert "unverified" not in third
 
 
 def test_without_tensorflow_there_is_no_whole():
     (one,) = compared(records({side: time for side, time in TIMES.items() if side[0] != "tensorflow"}))
-    assert (one.of("whole"), one.steps, sentence(one)) == ([], (), None)
+    assert (one.of("whole"), one.steps, sentence(one)) == ([], (), "")
 
 
 def test_a_comparison_is_verified_only_where_both_sides_passed():
@@ -129,6 +181,21 @@ def test_a_longer_start_pays_after_some_steps():
     assert break_even_steps(eager, compiled) == pytest.approx(4.98 / saved)
     assert break_even_steps(compiled, eager) is None
     assert kernels(eager)["kernels"] == 50
+
+
+def test_a_start_is_that_of_processes_that_compiled():
+    cold, warm = ({"inductor_cache": {"hit": hit, "miss": 1 - hit}} for hit in (0, 1))
+    first = [replace(r, settings=cold) if r.process == 0 else replace(r, settings=warm) for r in records()]
+    phases = {"build_s": 0.1, "first_step_s": 0.5}
+    mixed = [replace(r, phases=phases) if r.settings == warm and r.phases else r for r in first]
+    found = {(s.cell.framework, s.cell.execution): s for s in summarize(mixed)}
+    assert start_s(found["torch", "compile"]) == pytest.approx(5.1)
+    never = summarize([replace(r, settings=warm) for r in records({("torch", "compile"): 8e-3})])
+    assert start_s(never[0]) is None
+
+
+def test_cells_without_a_look_inside_count_no_kernels():
+    eager = summarize(records())[0]
     assert kernels(replace(eager, details=())) is None
 
 
@@ -169,6 +236,8 @@ def test_single_changes_stand_beside_the_side_they_change():
     text = sentence(as_it_comes)
     assert "Another allocator alone changes PyTorch by -20 %" in text
     assert "oneDNN switched alone changes TensorFlow by -29 %" in text
+    known = [replace(r, settings={"onednn": r.cell.tuning == "onednn"}) for r in with_single_changes()]
+    assert "oneDNN switched on alone changes TensorFlow by -29 %" in sentence(compared(known)[0])
 
 
 def test_the_best_of_each_framework_meet_whatever_their_tuning():

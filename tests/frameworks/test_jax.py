@@ -27,7 +27,7 @@ from gpugap.core.workload import Layer, Network, Workload  # noqa: E402
 from gpugap.frameworks.clocks import WINDOW_STEPS, HostClock, self_test  # noqa: E402
 from gpugap.frameworks.jax import JaxFramework, nets  # noqa: E402
 from gpugap.frameworks.jax.backends import CpuBackend, GpuBackend  # noqa: E402
-from gpugap.frameworks.jax.compiled import _profiled, launches  # noqa: E402
+from gpugap.frameworks.jax.compiled import _profiled  # noqa: E402
 from gpugap.frameworks.jax.layouts import from_shared, to_shared, variables  # noqa: E402
 from gpugap.frameworks.jax.nets.cyclegan import ImagePool  # noqa: E402
 from gpugap.frameworks.jax.nets.layers import BatchNorm, FlatLinear, conv, linear, max_pool  # noqa: E402
@@ -308,37 +308,6 @@ def test_kernels_of_an_own_run_are_not_guessed():
     assert found["kernels"] is found["fused"] is None
 
 
-HLO = """HloModule jit_f, is_scheduled=true
-%fused_computation (param_0: f32[4]) -> f32[4] {
-  %param_0 = f32[4]{0} parameter(0)
-  %constant.1 = f32[] constant(2)
-  %broadcast.1 = f32[4]{0} broadcast(%constant.1), dimensions={}
-  ROOT %multiply.1 = f32[4]{0} multiply(%param_0, %broadcast.1)
-}
-%wrapped_add_computation (param_0.1: f32[4]) -> f32[4] {
-  %param_0.1 = f32[4]{0} parameter(0)
-  ROOT %add.1 = f32[4]{0} add(%param_0.1, %param_0.1)
-}
-%parallel_fusion (p: f32[4]) -> f32[4] {
-  %p = f32[4]{0} parameter(0)
-  ROOT %fusion.2 = f32[4]{0} fusion(%p), kind=kLoop, calls=%fused_computation
-}
-ENTRY %main.5 (a.1: f32[4]) -> (f32[4], (f32[4], s32[])) {
-  %a.1 = f32[4]{0:T(256)} parameter(0)
-  %fusion.1 = (f32[4]{0}, /*index=1*/s32[]) fusion(%a.1), kind=kLoop, calls=%fused_computation
-  %get-tuple-element.1 = f32[4]{0} get-tuple-element(%fusion.1), index=0
-  %wrapped_add = f32[4]{0} fusion(%get-tuple-element.1), kind=kLoop, calls=%wrapped_add_computation
-  %call = f32[4]{0} call(%wrapped_add), to_apply=%parallel_fusion
-  %custom-call.3 = f32[4]{0} custom-call(%call), custom_call_target="__cublas$gemm"
-  ROOT %tuple.1 = (f32[4]{0}, (f32[4]{0}, s32[])) tuple(%custom-call.3, %call)
-}
-"""
-
-
-def test_launches_are_counted_in_optimized_hlo():
-    assert launches(HLO) == (4, 2)
-
-
 # phases, clock, feeding
 
 
@@ -428,6 +397,12 @@ def test_what_is_in_force_is_read_back():
     assert double.result(double.body).dtype == np.float64
     empty = double.framework.settings(Step((), run=lambda _: None), double.cell, double.setting)
     assert empty["memory_format"] is empty["compute_type"] is None
+
+
+def test_jit_is_in_force_whatever_was_set_before():
+    jax.config.update("jax_disable_jit", True)  # as ``JAX_DISABLE_JIT`` does
+    apply(JaxFramework(), "cpu")
+    assert not jax.config.jax_disable_jit
 
 
 def test_bf16_computes_in_bf16_on_parameters_in_single_precision():

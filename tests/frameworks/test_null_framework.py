@@ -10,7 +10,7 @@ from factories import make_cell
 from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
-from gpugap.frameworks import check_name, installed_versions, load, present
+from gpugap.frameworks import check_name, installed_versions, load
 from gpugap.frameworks.clocks import HostClock
 from gpugap.frameworks.null import SPIN_S, NullFramework
 from gpugap.measure.loop import run_window
@@ -41,7 +41,6 @@ def test_a_part_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None if name == "flax" else object())
     with pytest.raises(MissingExtra, match=r"flax is not installed.*gpugap\[jax\]"):
         check_name("jax")
-    assert present() == ("torch", "tensorflow")
 
 
 @pytest.mark.parametrize("version", ["2.12.1", "1.15", "2.17rc1"])
@@ -50,6 +49,15 @@ def test_a_framework_that_is_too_old_says_what_is_needed(monkeypatch: pytest.Mon
     monkeypatch.setattr("importlib.metadata.version", lambda name: version)
     with pytest.raises(Unsupported, match=r"tensorflow .* is too old, gpugap needs 2\.18 - pip install -U"):
         check_name("tensorflow")
+
+
+@pytest.mark.parametrize(("part", "whole"), [("flax", "jax"), ("keras", "tensorflow")])
+def test_a_part_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, part: str, whole: str):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0.10.4" if name == part else "99.0")
+    with pytest.raises(Unsupported, match=rf"{part} 0\.10\.4 is too old, gpugap needs .* 'gpugap\[{whole}\]'"):
+        check_name(whole)
+    check_name("torch")
 
 
 def test_installed_versions_knows_what_is_absent(monkeypatch: pytest.MonkeyPatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -127,6 +128,23 @@ def test_what_cannot_be_done_is_told_in_one_line(factors: dict, error: type, wor
         framework.apply(cell, Setting(cell.precision), 0)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("flags", ["--tf_xla_auto_jit=2 --tf_xla_cpu_global_jit", "--x=1 --tf_xla_auto_jit=fusible"])
+def test_graphs_that_xla_compiles_parts_of_are_refused(monkeypatch: pytest.MonkeyPatch, flags: str):
+    monkeypatch.setenv("TF_XLA_FLAGS", flags)
+    for execution in (None, "function", "unfused"):
+        with pytest.raises(Unsupported, match="unset TF_XLA_FLAGS"):
+            FRAMEWORK.apply(cell_of("conv6", execution), Setting(), 0)
+    FRAMEWORK.apply(cell_of("conv6", "xla"), Setting(), 0)
+    monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=0")
+    FRAMEWORK.apply(cell_of("conv6", "function"), Setting(), 0)
+
+
+def test_functions_run_as_graphs_whatever_was_set_before():
+    tf.config.run_functions_eagerly(True)
+    FRAMEWORK.apply(cell_of("conv6", "function"), Setting(), 0)
+    assert not tf.config.functions_run_eagerly()
 
 
 def test_threads_cannot_be_changed_once_tensorflow_runs():
@@ -294,9 +312,37 @@ def test_a_real_process_sets_threads_and_is_quiet(capfd, monkeypatch: pytest.Mon
     record = run_job(replace(job, cell=cell, setting=Setting(threads=1)), {})
     assert (record.status, record.error) == ("ok", None)
     assert (record.settings["threads"], record.settings["tf_enable_onednn_opts"]) == (1, "1")
+    assert record.settings["interop_threads"] == 1  # or two operations would run at once, on two cores
     assert record.phases["trace_s"] > 0
     assert record.guards["compilations"] == 0
     assert capfd.readouterr().err == ""
+
+
+def test_a_graph_without_fusion_has_none_under_onednn():
+    """Its pass over graphs joins convolutions and biases by itself, so the count is taken where it runs."""
+    script = """
+from gpugap.core.cell import Cell
+from gpugap.core.setting import Setting
+from gpugap.frameworks import load
+from gpugap.workloads import workload
+from gpugap.workloads.data import load_batch
+from gpugap.workloads.weights import initial_weights
+framework, spec = load("tensorflow"), workload("conv6")
+for execution in ("eager", "unfused", "function"):
+    cell = Cell("conv6@32", "cpu", "tensorflow", "inference", 2, "fp32", execution=execution)
+    framework.apply(cell, Setting(), 0)
+    step = framework.build(spec, cell, initial_weights(spec, 0), load_batch("synthetic", spec, 2, 0))
+    body = framework.body(step, cell, Setting())
+    body()
+    found = framework.kernels(step, cell, body)
+    print(execution, found["kernels"], found["fused"])
+"""
+    variables = os.environ | {"TF_ENABLE_ONEDNN_OPTS": "1"}
+    answer = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=variables, check=True)
+    told = {line.split()[0]: tuple(map(int, line.split()[1:])) for line in answer.stdout.splitlines()}
+    assert told["eager"] == told["unfused"] == (29, 0)  # 6 convolutions, 3 products, 9 biases, 8 rectifiers, 3 poolings
+    assert told["function"][0] < 29
+    assert told["function"][1] >= 6
 
 
 def test_keras_with_another_backend_is_refused():

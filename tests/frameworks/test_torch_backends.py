@@ -175,6 +175,15 @@ def test_a_whole_process_on_a_stand_in_for_a_gpu():
     ]
 
 
+def test_a_mode_that_compiles_nothing_is_refused(monkeypatch: pytest.MonkeyPatch):
+    job, report = job_on("cpu"), Report(lambda message: None)
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: None)  # as TORCH_COMPILE_DISABLE makes it
+    monkeypatch.setattr(TorchFramework, "compilations", lambda self: 0)  # other tests of this process may compile
+    with pytest.raises(Unsupported, match="compiled nothing, though compile was asked for"):
+        measure(replace(job, cell=replace(job.cell, execution="compile")), TorchFramework(), report)
+    assert measure(job, TorchFramework(), report) == "ok"
+
+
 def test_a_look_inside_on_a_stand_in_for_a_gpu():
     framework, cuda = with_cuda((8, 0))
     report = Report(lambda message: None)

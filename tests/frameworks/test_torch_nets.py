@@ -19,7 +19,7 @@ from gpugap.core.workload import Layer, Network, Workload  # noqa: E402
 from gpugap.frameworks.torch import TorchFramework  # noqa: E402
 from gpugap.frameworks.torch.examine import examine, parameters  # noqa: E402
 from gpugap.frameworks.torch.nets import build_nets, build_optimizer, build_step  # noqa: E402
-from gpugap.frameworks.torch.step import body  # noqa: E402
+from gpugap.frameworks.torch.step import body, feed  # noqa: E402
 from gpugap.sensors.cpu import describe  # noqa: E402
 from gpugap.workloads import all_workloads, workload  # noqa: E402
 from gpugap.workloads.data import load_batch  # noqa: E402
@@ -199,6 +199,18 @@ def test_training_puts_the_network_into_training_mode():
     body(step, Setting(), "cpu")()
     assert step.models.training
     assert step.models.bn1.num_batches_tracked == 1
+
+
+@pytest.mark.parametrize("mode", ["train", "inference"])
+def test_fed_domains_lie_in_the_generators_range(mode: str):
+    spec, step = make_step("cyclegan@32", mode, batch=1)
+    held = step.batch if mode == "train" else (step.batch,)
+    first = [domain.clone() for domain in held]
+    images, labels = load_batch("synthetic", spec, 1, 0)
+    feed(step, (images * 0 + 1, labels))
+    assert all(torch.allclose(domain, torch.tanh(torch.ones(()))) for domain in held)
+    feed(step, (images, labels))
+    assert all(torch.allclose(now, then) for now, then in zip(held, first, strict=True))
 
 
 @pytest.mark.parametrize("name", ["conv6", "cyclegan@32"])

@@ -98,6 +98,24 @@ def test_cyclegan_losses_move_as_they_should():
     assert critics[-5:].mean() < critics[1:6].mean() / 3
 
 
+def test_half_precision_scales_both_losses_and_skips_what_is_not_finite():
+    spec, cell = workload("cyclegan@32"), Cell("cyclegan@32", "cpu", "torch", "train", 1, "fp16")
+    arrays = load_batch("synthetic", spec, 1, 0)
+    step = build_step(spec, cell, initial_weights(spec, 0), arrays, torch.device("cpu"))
+    TorchFramework().body(step, cell, Setting())
+    assert step.run.scalers == ()
+    TorchFramework().body(step, cell, Setting("fp16"))
+    weights = [next(model.parameters()) for model in step.models]
+    before = [weight.detach().clone() for weight in weights]
+    step.batch[0].fill_(float("nan"))
+    step.run(step)  # in single precision: a CPU takes half a minute for half
+    assert [scaler.get_scale() for scaler in step.run.scalers] == [2.0**15, 2.0**15]
+    assert all(torch.equal(weight, kept) for weight, kept in zip(weights, before, strict=True))
+    TorchFramework().feed(step, arrays)
+    assert torch.isfinite(step.run(step)).all()
+    assert not any(torch.equal(weight, kept) for weight, kept in zip(weights, before, strict=True))
+
+
 def test_image_pool():
     pool = ImagePool(3)
     first = torch.arange(3.0).reshape(3, 1)

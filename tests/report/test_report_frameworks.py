@@ -97,6 +97,21 @@ def test_no_difference_has_no_shares(part):
     assert {row["Share"] for row in found[8:]} == {"no difference"}
 
 
+def test_a_whole_that_is_not_settled_is_not_called_no_difference():
+    found = rows(section(page([*timed(count=1), *checked()]), "frameworks").all("table")[1])
+    assert {row["Share"] for row in found if row["Kind"] == "measured"} == {"not settled"}
+
+
+def test_a_change_alone_stands_under_the_whole_and_is_not_called_unfused():
+    changed = timed({("tensorflow", "function"): 8e-3}, tuning="allocator")
+    found = section(page([*timed(), *changed, *checked()]), "frameworks")
+    whole, alone = [item.text for item in found.all("ul")[0].all("li")][:2]
+    assert alone.startswith("Another allocator alone changes TensorFlow by −9 %")
+    assert whole.startswith("measured")
+    row = next(row for row in rows(found.all("table")[0]) if "another allocator" in row["Framework, mode"])
+    assert row["Pays after"] == "not compared"
+
+
 def test_effects_say_verdict_and_proof(part):
     found = rows(part.all("table")[2])
     assert {row["Effect of"] for row in found} == {"framework", "fusion", "whole"}
@@ -183,8 +198,11 @@ def test_the_fairness_sheet_lists_every_framework_and_mode(tree):
     assert row == {
         **{"Framework, mode": "JAX jit", "Batch": "1, 32", "Side": "CPU as it comes", "Allocator": "system"},
         **{"Version": "0.7.2", "Threads": "8", "Precision": "fp32", "Memory format": "channels-last"},
-        "Data loading and copies": "outside the timed step; the batch stays on the device",
+        "oneDNN": "not told",
     }
+    assert {row["oneDNN"] for row in found if row["Framework, mode"] == "TensorFlow function"} == {"on"}
+    told = "Data loading and copies: outside the timed step; the batch stays on the device."
+    assert told in table.all("caption")[0].text
 
 
 def test_machines_are_never_compared_with_each_other():

@@ -124,13 +124,41 @@ def test_several_frameworks_are_compared_in_an_unfused_and_a_fused_mode(two_gpus
 
 
 def test_frameworks_are_named_or_all(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(prepare, "present", lambda: ("torch", "jax"))
-    monkeypatch.setattr(prepare, "check_name", lambda name: None)
-    assert chosen_frameworks("all") == ("torch", "jax")
-    assert chosen_frameworks("jax, torch,jax") == ("jax", "torch")
-    monkeypatch.setattr(prepare, "present", lambda: ())
+    wrong = {"tensorflow": MissingExtra("keras", "tensorflow")}
+
+    def check_name(name):
+        if name in wrong:
+            raise wrong[name]
+
+    monkeypatch.setattr(prepare, "check_name", check_name)
+    assert chosen_frameworks("all") == (("torch", "jax"), wrong)
+    assert chosen_frameworks("jax, torch,jax") == (("jax", "torch"), {})
+    with pytest.raises(MissingExtra, match="keras"):
+        chosen_frameworks("torch,tensorflow")
+    wrong["torch"] = Unsupported("torch 1.0 is too old", "newer")
+    assert chosen_frameworks("all")[0] == ("jax",)
+    wrong["jax"] = MissingExtra("jax", "jax")
+    with pytest.raises(Unsupported, match="too old"):
+        chosen_frameworks("all")
+    wrong |= dict.fromkeys(("torch", "tensorflow"), wrong["jax"])
     with pytest.raises(MissingExtra, match="gpugap"):
         chosen_frameworks("all")
+
+
+def test_a_framework_that_does_not_start_leaves_the_others_alone(monkeypatch: pytest.MonkeyPatch):
+    def probe(framework):
+        if framework == "jax":
+            raise Unsupported("jax does not start: undefined symbol", "reinstall it")
+        return with_devices("cpu")(framework)
+
+    monkeypatch.setattr(prepare, "probe", probe)
+    monkeypatch.setattr(prepare, "check_name", lambda name: None)
+    found = prepare_study(preset("quick"), EFFORT, frameworks=("torch", "jax", "null"), device=None)
+    assert {planned.cell.framework for planned in found.plan.cells} == {"torch", "null"}
+    assert list(found.left_out) == ["jax"]
+    assert "undefined symbol" in found.left_out["jax"]
+    with pytest.raises(Unsupported, match="undefined symbol"):
+        prepare_study(preset("quick"), EFFORT, frameworks=("jax", "torch"), device=None)
 
 
 def test_an_unknown_mode_is_told(two_gpus):

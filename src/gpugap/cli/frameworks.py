@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -42,15 +43,16 @@ def show_frameworks(records: Sequence[Record], margin: float, output: Output) ->
 def _show(found: Sequence[FrameworkComparison], output: Output) -> None:
     from gpugap.catalog.published import published_effects
     from gpugap.cli.tables import Table
-    from gpugap.explain.frameworks import sentence
+    from gpugap.explain.frameworks import sentences
 
     rows = [_row(one, effect) for one in found for effect in one.effects]
     output.show(Table(HEADER, rows, NUMBERS, 3), "Frameworks and fusion: speedup of B over A, time of A / time of B")
     for one in found:
-        said = sentence(one)
-        if said:
+        for whole in one.of("whole"):
             workload, mode, batch = one.work
-            output.line(f"{workload} {mode} b{batch} on {one.device} ({one.tuning}): {said}")
+            head = f"{whole.pair.comparison.speedup.kind.upper()}, {_PROOF[whole.pair.verified]}"
+            said = " ".join(sentences(one))
+            output.line(f"{head}: {workload} {mode} b{batch} on {one.device} ({one.tuning}): {said}")
     for published in published_effects():
         change = 100 * (1 / (published.speedup.value or 1.0) - 1)
         what = (
@@ -72,7 +74,7 @@ def _row(one: FrameworkComparison, effect: Effect) -> tuple[str, ...]:
     speedup = comparison.speedup
     ends = [significant(end) for end in (speedup.low, speedup.high) if end is not None]
     counts = [kernels(side) or {} for side in (pair.a, pair.b)]
-    shown = " → ".join(str(count.get("kernels") or UNKNOWN) for count in counts)
+    shown = " → ".join(str(count.get("kernels") or UNKNOWN) for count in counts) if any(counts) else "-"
     return (
         workload,
         mode,
@@ -84,7 +86,7 @@ def _row(one: FrameworkComparison, effect: Effect) -> tuple[str, ...]:
         comparison.verdict,
         _PROOF[pair.verified],
         shown,
-        "-" if effect.break_even_steps is None else f"{effect.break_even_steps:.0f} steps",
+        "-" if effect.break_even_steps is None else f"{math.ceil(effect.break_even_steps)} steps",
         f"{min(comparison.n_processes)} {'pairs' if comparison.paired else 'processes'}",
         speedup.kind.upper(),
     )

@@ -12,6 +12,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 from gpugap.core.errors import ParityFailed
 
 if TYPE_CHECKING:
+    from gpugap.core.errors import GpugapError
     from gpugap.core.record import Record
     from gpugap.study.parity import Check
     from gpugap.study.prepare import Prepared
@@ -39,10 +40,13 @@ def parity(
     a check fails; the first layer that disagrees is named. Each result is stored.
     """
     from gpugap.study.parity import FORMS, all_executions, checks_of
-    from gpugap.study.prepare import chosen_frameworks
+    from gpugap.study.prepare import check_device, chosen_frameworks
 
     output = Output("parity", as_json=as_json, quiet=quiet)
-    modes = all_executions(chosen_frameworks(frameworks))
+    check_device(device)
+    names, absent = chosen_frameworks(frameworks)
+    show_left_out(absent, {}, output)
+    modes = all_executions(names)
     checks = checks_of(workloads or FORMS, _only(modes, execution))
     records = run_checks(checks, device, database, output)
     if not as_json:
@@ -54,6 +58,22 @@ def parity(
     output.done(result)
     if not result["passed"]:
         raise typer.Exit(ParityFailed.exit_code)
+
+
+def show_left_out(absent: Mapping[str, GpugapError], broken: Mapping[str, str], output: Output) -> None:
+    """Says which frameworks are left out and why: a line for those not installed, a warning for the others.
+
+    Args:
+        absent: of ``all``, those that cannot be measured.
+        broken: those that do not start.
+        output: takes the lines.
+    """
+    from gpugap.core.errors import MissingExtra
+
+    for name, error in absent.items():
+        (output.note if isinstance(error, MissingExtra) else output.warn)(f"without {name}: {error}")
+    for name, reason in broken.items():
+        output.warn(f"without {name}: {reason}")
 
 
 def _only(modes: Mapping[str, tuple[str, ...]], execution: str | None) -> Mapping[str, tuple[str, ...]]:
@@ -129,8 +149,9 @@ def prove(prepared: Prepared, database: str | None, output: Output) -> list[Reco
     cells = [planned.cell for planned in prepared.plan.cells]
     with Store(database) as store:
         stored = [record for record in store.records() if record.purpose == "parity"]
-    checks = owed(cells, stored, prepared.plan.versions)
-    found = run_checks(checks, "cpu", database, output) if checks else []
+    found: list[Record] = []
+    for device, checks in owed(cells, stored, prepared.plan.versions).items():
+        found += run_checks(checks, device, database, output)
     for record in found:
         if record.status != "ok":
             output.warn(f"unverified: {(record.error or {}).get('message', record.status)}")

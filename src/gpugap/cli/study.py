@@ -13,7 +13,7 @@ from gpugap.cli import options
 from gpugap.cli import outcome as shown
 from gpugap.cli.measure import command_line
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
-from gpugap.cli.parity import prove
+from gpugap.cli.parity import prove, show_left_out
 from gpugap.core.units import parse_duration
 
 if TYPE_CHECKING:
@@ -46,11 +46,14 @@ def study(
 
     output = Output("study", as_json=as_json, quiet=quiet)
     chosen = find_preset(preset)
-    named = chosen_frameworks(frameworks)
-    budget_s = parse_duration(budget) if budget else chosen.budget_for(len(named))
+    named, absent = chosen_frameworks(frameworks)
+    asked_s = parse_duration(budget) if budget else None
     effort = replace(chosen.effort, data=data, seed=seed)
     prepared = prepare_study(chosen, effort, frameworks=named, device=device)
-    proofs = prove(prepared, database, output) if len(named) > 1 else []
+    show_left_out(absent, prepared.left_out, output)
+    count = len(named) - len(prepared.left_out)
+    budget_s = asked_s if budget else chosen.budget_for(count)
+    proofs = prove(prepared, database, output) if count > 1 else []
     found = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
     shown.show(found, output)
     written = _write_page((*proofs, *found.outcome.records), found.outcome, page, output)

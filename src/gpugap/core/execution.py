@@ -11,8 +11,8 @@ EXECUTIONS: dict[str, tuple[str, ...]] = {
 """The modes of each framework; the first is the one it is used in by default.
 
 ``eager`` and ``op-by-op`` launch one kernel an operation from Python. ``function`` is a graph of such kernels, some of
-which TensorFlow's graph optimizer fuses; ``unfused`` is the same graph with that optimizer's fusion off, an experiment
-that tells fusion from dispatch. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
+which TensorFlow's graph optimizer fuses; ``unfused`` is the same graph with nothing fused, an experiment that tells
+fusion from dispatch. ``compile`` (Inductor), ``xla`` and ``jit`` (XLA) generate fused kernels.
 """
 
 TITLES = {"torch": "PyTorch", "tensorflow": "TensorFlow", "jax": "JAX"}
@@ -26,6 +26,10 @@ IN_USE = (*AS_THEY_COME, ("torch", "compile"), ("jax", "jit"))
 
 UNFUSED = ("eager", "op-by-op", "unfused")
 """Modes in which every operation is a kernel of its own."""
+
+
+COMPILING = ("compile", "function", "unfused", "xla", "jit")
+"""Modes that trace or compile the step before they run it."""
 
 
 def is_fused(execution: str | None) -> bool:

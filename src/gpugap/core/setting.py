@@ -11,7 +11,7 @@ TUNINGS = ("default", "tuned-basic", "allocator", "onednn", "tuned-each")
 """``default`` changes nothing, ``tuned-basic`` is one fixed choice for every CPU.
 
 For comparing frameworks, ``allocator`` and ``onednn`` change one thing alone, to see what it is worth, and
-``tuned-each`` is the best that is known of each framework.
+``tuned-each`` is one fixed choice for each framework of what usually makes it faster.
 """
 
 USUAL_TUNINGS = (None, "default", "tuned-basic")

@@ -10,7 +10,7 @@ Per network, batch and device, on step times of interleaved processes:
   from the same data that they are compared in, so each is a little slower than it looks.
 
 The whole is a product: (TensorFlow graph over TensorFlow eager) times (TensorFlow eager over PyTorch eager). The first
-factor is what the graph brings, split again into leaving Python's dispatch (graph with the fusing optimizer off) and
+factor is what the graph brings, split again into leaving Python's dispatch (a graph in which nothing is fused) and
 fusion proper; the second is everything else: kernels, allocator, dispatch of single operations.
 """
 
@@ -20,7 +20,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, pairwise
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from gpugap.core.cell import Work
 from gpugap.core.execution import AS_THEY_COME, TITLES, is_fused
@@ -28,6 +28,9 @@ from gpugap.explain.cells import CellSummary
 from gpugap.explain.pairs import Pair, compare_cells, judged_together
 from gpugap.explain.parity import Proof
 from gpugap.stats.compare import MARGIN
+
+if TYPE_CHECKING:
+    from gpugap.core.record import Record
 
 Kind = Literal["framework", "fusion", "whole", "allocator", "onednn", "best"]
 _KINDS: tuple[Kind, ...] = ("framework", "fusion", "whole", "allocator", "onednn", "best")
@@ -38,10 +41,12 @@ _ORDER = tuple(TITLES)
 _STEPS = (("torch", "eager"), ("tensorflow", "eager"), ("tensorflow", "unfused"), ("tensorflow", "function"))
 """The way from one side of the whole to the other, one change at a time."""
 
+FUSION_STEP = "fusion by the graph optimizer"
 STEP_NAMES = {
     ("torch", "eager", "tensorflow", "eager"): "another framework, operation by operation",
     ("tensorflow", "eager", "tensorflow", "unfused"): "a graph in place of Python's dispatch",
-    ("tensorflow", "unfused", "tensorflow", "function"): "fusion by the graph optimizer",
+    ("torch", "eager", "tensorflow", "unfused"): "another framework, and a graph in place of Python's dispatch",
+    ("tensorflow", "unfused", "tensorflow", "function"): FUSION_STEP,
     ("tensorflow", "eager", "tensorflow", "function"): "a graph with fusion in place of Python's dispatch",
 }
 
@@ -205,14 +210,22 @@ def _judged(found: Sequence[FrameworkComparison], known: frozenset[Proof]) -> li
 
 
 def start_s(summary: CellSummary) -> float | None:
-    """Mean seconds until the first step is over, import left out: building, tracing, compiling, running it once."""
+    """Mean seconds until the first step is over, import left out: building, tracing, compiling, running it once.
+
+    Of processes that compiled themselves; None where none did.
+    """
     names = ("build_s", "first_step_s")
     starts = [
         sum(record.phases.get(name) or 0.0 for name in names)
         for record in summary.records
-        if record.status == "ok" and all(record.phases.get(name) is not None for name in names)
+        if record.status == "ok" and all(record.phases.get(name) is not None for name in names) and not _cached(record)
     ]
     return sum(starts) / len(starts) if starts else None
+
+
+def _cached(record: Record) -> bool:
+    """Whether a process took compiled graphs from Inductor's cache on disk instead of compiling them."""
+    return bool((record.settings.get("inductor_cache") or {}).get("hit"))
 
 
 def break_even_steps(a: CellSummary, b: CellSummary) -> float | None:
@@ -238,44 +251,62 @@ def kernels(summary: CellSummary) -> dict[str, Any] | None:
     return next((dict(look) for look in looks if look), None)
 
 
-def sentence(one: FrameworkComparison) -> str | None:
-    """How much of the difference between TensorFlow and PyTorch is fusion, and how much something else.
+def sentences(one: FrameworkComparison) -> list[str]:
+    """How much of the difference between TensorFlow and PyTorch is fusion and how much something else, in the first.
 
-    None where the whole was not measured.
+    The others tell what single changes do, and the best of each framework. None where the whole was not measured.
     """
     whole = next(iter(one.of("whole")), None)
-    return " ".join([_taken_apart(one, whole), *_alone(one)]) if whole else None
+    return [_taken_apart(one, whole), *_alone(one)] if whole else []
 
 
 def _taken_apart(one: FrameworkComparison, whole: Effect) -> str:
+    """The whole, the changes it is a product of, and fusion's share; changes may cancel out in a whole that is none."""
     speedup, verdict = whole.pair.comparison.speedup, whole.pair.comparison.verdict
+    changes = "; ".join(f"{name} {_change(pair)}" for pair in one.steps if (name := step_name(pair)) is not None)
+    apart = f": {changes}." if changes else "."
     if verdict not in ("faster", "slower") or speedup.value is None:
         said = "as fast as" if verdict == "equivalent" else "not shown to be faster or slower than"
-        return f"TensorFlow as it comes is {said} PyTorch as it comes."
+        weighed = (
+            " when all comparisons are weighed together" if whole.pair.comparison.reason == "many-comparisons" else ""
+        )
+        return f"TensorFlow as it comes is {said} PyTorch as it comes{weighed}{apart}"
     how = "less" if verdict == "faster" else "more"
-    head = f"TensorFlow as it comes takes {100 * abs(1 - 1 / speedup.value):.0f} % {how} time than PyTorch as it comes"
-    parts = [
-        f"{name} {_change(pair)}" for pair, name in ((pair, step_name(pair)) for pair in one.steps) if name is not None
-    ]
-    return f"{head}: {'; '.join(parts)}." if parts else f"{head}."
+    percent = f"{100 * abs(1 - 1 / speedup.value):.0f} %"
+    return f"TensorFlow as it comes takes {percent} {how} time than PyTorch as it comes{apart}{_fusion(one)}"
+
+
+def _fusion(one: FrameworkComparison) -> str:
+    """How much of the whole is fusion, where it was measured alone."""
+    for pair, share in zip(one.steps, one.shares(), strict=True):
+        if share is not None and step_name(pair) == FUSION_STEP:
+            against = ", one below 0 works against it" if not 0 <= share <= 1 else ""
+            parts = f"{100 * share:.0f} % is fusion and {100 * (1 - share):.0f} % something else"
+            return f" Of that difference {parts} (shares on a logarithmic scale{against})."
+    return ""
 
 
 def _alone(one: FrameworkComparison) -> Iterator[str]:
     """What single changes do, beside the whole."""
-    for kind, what in (("allocator", "Another allocator alone"), ("onednn", "oneDNN switched alone")):
-        changes = [
-            f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}"
-            for effect in one.effects
-            if effect.kind == kind
-        ]
+    named: dict[Kind, str] = {"allocator": "Another allocator", "onednn": "oneDNN"}
+    for kind, what in named.items():
+        found = one.of(kind)
+        changes = [f"{TITLES[effect.pair.b.cell.framework]} by {_change(effect.pair)}" for effect in found]
         if changes:
-            yield f"{what} changes {' and '.join(changes)}."
+            how = _switched(found[0].pair.b) if kind == "onednn" else ""
+            yield f"{what}{how} alone changes {' and '.join(changes)}."
     for effect in one.of("best"):
         a, b = (
             f"{TITLES[side.cell.framework]} ({side.cell.execution}, {side.cell.tuning})"
             for side in (effect.pair.a, effect.pair.b)
         )
         yield f"The fastest {b} against the fastest {a}: {_change(effect.pair)}."
+
+
+def _switched(summary: CellSummary) -> str:
+    """Which way oneDNN was switched, as read back."""
+    known = next((record.settings.get("onednn") for record in summary.records if record.status == "ok"), None)
+    return " switched" if known is None else " switched on" if known else " switched off"
 
 
 def step_name(pair: Pair) -> str | None:
@@ -285,11 +316,13 @@ def step_name(pair: Pair) -> str | None:
 
 
 def _change(pair: Pair) -> str:
+    """The change of time with its interval; what was not shown to be the same work is marked."""
     speedup = pair.comparison.speedup
     if speedup.value is None:
         return "unknown"
+    mark = ", unverified" if pair.verified is False else ""
     percent = 100 * (1 / speedup.value - 1)
     ends = ""
     if speedup.low is not None and speedup.high is not None:
         ends = f" ({100 * (1 / speedup.high - 1):+.0f} to {100 * (1 / speedup.low - 1):+.0f})"
-    return f"{percent:+.0f} %{ends}"
+    return f"{percent:+.0f} %{ends}{mark}"

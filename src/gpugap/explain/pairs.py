@@ -11,7 +11,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.setting import USUAL_TUNINGS
 from gpugap.core.verdict import Comparison
 from gpugap.explain.cells import CellSummary, environment_of
-from gpugap.explain.parity import Proof, verified
+from gpugap.explain.parity import Proof, agreed_with
 from gpugap.stats.bootstrap import bootstrap_ratio
 from gpugap.stats.compare import MARGIN, compare_paired, compare_unpaired, control_family
 from gpugap.stats.intervals import LEVEL
@@ -48,8 +48,12 @@ class Pair:
     verified: bool | None = None
 
     def proved(self, known: frozenset[Proof]) -> Pair:
-        """The pair with what parity checks have shown of it."""
-        return replace(self, verified=verified(self.a.cell, self.b.cell, known))
+        """The pair with what parity checks have shown of it: both sides agree with one and the same reference."""
+        a, b = self.a.cell, self.b.cell
+        if (a.framework, a.execution) == (b.framework, b.execution):
+            return replace(self, verified=None)
+        of_a, of_b = (agreed_with(side.cell, environment_of(side), known) for side in (self.a, self.b))
+        return replace(self, verified=bool(of_a & of_b))
 
     def labels(self) -> tuple[str, str, str]:
         """What both cells share, and what only A and only B is; the sessions where the cells are equal."""

@@ -15,8 +15,8 @@ DISTRIBUTIONS = {"torch": ("torch",), "tensorflow": ("tensorflow", "tensorflow-c
 RUNNABLE = ("torch", "tensorflow", "jax", "null")
 """Frameworks that can be measured."""
 
-OLDEST = {"torch": (2, 5), "tensorflow": (2, 18), "jax": (0, 7)}
-"""Versions below these lack what gpugap calls."""
+OLDEST = {"torch": (2, 5), "tensorflow": (2, 18), "keras": (3, 6), "jax": (0, 7), "flax": (0, 12), "optax": (0, 2)}
+"""Versions of frameworks and their parts below these lack what gpugap calls."""
 
 _NEEDED = {"torch": ("torch",), "tensorflow": ("tensorflow", "keras"), "jax": ("jax", "flax", "optax"), "null": ()}
 """Modules that must be there to measure each."""
@@ -27,8 +27,9 @@ def installed_versions() -> dict[str, str | None]:
     return {name: _version(name) for name in DISTRIBUTIONS}
 
 
-def _version(name: str) -> str | None:
-    for distribution in DISTRIBUTIONS[name]:
+def _version(module: str) -> str | None:
+    """The version of a framework or a part of one; None where no distribution tells."""
+    for distribution in DISTRIBUTIONS.get(module, (module,)):
         try:
             return importlib.metadata.version(distribution)
         except importlib.metadata.PackageNotFoundError:
@@ -36,13 +37,8 @@ def _version(name: str) -> str | None:
     return None
 
 
-def present() -> tuple[str, ...]:
-    """The frameworks that are installed as far as measuring needs them, without importing any."""
-    return tuple(name for name in DISTRIBUTIONS if all(map(importlib.util.find_spec, _NEEDED[name])))
-
-
 def check_name(name: str) -> None:
-    """Refuses a framework that is unknown, not installed or too old, without importing it.
+    """Refuses a framework that is unknown, not installed or too old, a part of it included, without importing it.
 
     Raises:
         UnknownName: not a framework that can be measured.
@@ -54,10 +50,12 @@ def check_name(name: str) -> None:
     missing = next((module for module in _NEEDED[name] if importlib.util.find_spec(module) is None), None)
     if missing is not None:
         raise MissingExtra(missing, name)
-    version = _version(name) if name in DISTRIBUTIONS else None
-    if version is not None and _numbers(version) < OLDEST[name]:
-        oldest = ".".join(map(str, OLDEST[name]))
-        raise Unsupported(f"{name} {version} is too old, gpugap needs {oldest}", f"pip install -U 'gpugap[{name}]'")
+    for module in _NEEDED[name]:
+        version = _version(module)
+        if version is not None and _numbers(version) < OLDEST[module]:
+            oldest = ".".join(map(str, OLDEST[module]))
+            remedy = f"pip install -U 'gpugap[{name}]'"
+            raise Unsupported(f"{module} {version} is too old, gpugap needs {oldest}", remedy)
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -7,8 +7,10 @@ reference: the double-precision arrays of one framework.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,6 +37,15 @@ UPDATES = 3
 """Optimizer steps after which parameters are compared: momentum and bias correction have shown themselves by then."""
 
 PRECISIONS = ("fp32", "fp64")
+GROUPS = {"train": ("activation", "loss", "gradient", "result"), "inference": ("activation", "result")}
+"""What a check must hold, by mode."""
+
+DOUBLE_GROUPS = ("parameter",)
+"""What training in double precision must hold besides."""
+
+NOTHING = "(nothing)"
+"""The tensor named where the reference has none."""
+
 SEPARATOR = "|"
 
 
@@ -110,20 +121,21 @@ def judge(form: str, found: Mapping[str, NDArray[Any]], reference: Mapping[str, 
     Returns:
         One entry a precision, mode and group: ``precision``, ``mode``, ``group``, ``tensor`` (the first that
         disagrees, else the worst), ``error``, ``limit``, ``tensors``, ``passed``. ``error`` is None where a tensor is
-        missing, of another shape or not finite.
+        missing, of another shape or not finite; a group that either side does not have at all fails.
     """
     truth, mine = _grouped(reference), _grouped(found)
-    best = "fp64" if any(precision == "fp64" for precision, _, _ in truth) else "fp32"
+    precisions = PRECISIONS if any(precision == "fp64" for precision, _, _ in truth) else PRECISIONS[:1]
     gradient_limit = GRADIENT_LIMIT if workload(form).classes else KINKED_GRADIENT_LIMIT
     checks = []
-    for (precision, mode, group), tensors in mine.items():
-        wanted = truth.get((best, mode, group))
-        if wanted is None or (best == "fp32" and precision == "fp64"):
-            continue
-        agreement = agree(tensors, wanted, *_limits(group, precision, gradient_limit))
-        error = agreement.error if np.isfinite(agreement.error) else None
-        place = {"precision": precision, "mode": mode, "group": group}
-        checks.append({**place, **asdict(agreement), "error": error, "passed": agreement.passed})
+    for precision, (mode, groups) in product(precisions, GROUPS.items()):
+        for group in groups + DOUBLE_GROUPS * ((precision, mode) == ("fp64", "train")):
+            wanted = truth.get((precisions[-1], mode, group)) or {NOTHING: np.array(math.nan)}
+            agreement = agree(
+                mine.get((precision, mode, group), {}), wanted, *_limits(group, precision, gradient_limit)
+            )
+            error = agreement.error if np.isfinite(agreement.error) else None
+            place = {"precision": precision, "mode": mode, "group": group}
+            checks.append({**place, **asdict(agreement), "error": error, "passed": agreement.passed})
     return checks
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import psutil
 
 from gpugap.core.errors import GpugapError, OutOfMemory, Recompiled, StepNotFinite, StepRaised, Unsupported
+from gpugap.core.execution import COMPILING
 from gpugap.core.record import Status
 from gpugap.core.setting import Setting
 from gpugap.core.units import gibibytes
@@ -100,6 +101,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         content["step_time_s"], result = run_window(body, clock, job.warmup_steps)
         content["warmup_steps"] = len(content["step_time_s"])
     phases |= framework.compile_phases()  # some frameworks know more after a second step
+    _check_mode(job, framework)
     if job.purpose == "details":
         return _details(job, framework, report, step, body)
     report.enter("steps")
@@ -112,6 +114,22 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _check_mode(job: Job, framework: Framework) -> None:
+    """Refuses times of a mode that is not in force: environment and configuration can turn compilers off silently.
+
+    A user's own step may decide itself what it compiles, except that ``compile`` is asked for by name.
+
+    Raises:
+        Unsupported: the mode compiles, and nothing was compiled.
+    """
+    mode = job.cell.execution
+    asked = mode == "compile" or (mode in COMPILING and job.target.path is None)
+    if asked and not framework.compilations():
+        message = f"{job.cell.framework} compiled nothing, though {mode} was asked for"
+        remedy = "unset what turns its compiler off (TORCH_COMPILE_DISABLE, TORCHDYNAMO_DISABLE), or ask for eager"
+        raise Unsupported(message, remedy)
 
 
 def _details(job: Job, framework: Framework, report: Report, step: Any, body: Callable[[], Any]) -> Status:

@@ -76,10 +76,12 @@ def _cell_table(cells: Sequence[CellSummary], contents: Contents) -> Html:
 
 def _framework_table(contents: Contents) -> Html:
     """Each framework and mode that is compared, as it comes and tuned, its batches together."""
+    told = {id(summary): _conditions(summary) for one in contents.frameworks for summary in ordered(one)}
+    data = {conditions.pop("data") for conditions in told.values()}
     rows: dict[tuple[str, ...], list[str]] = {}
     for one in contents.frameworks:
         for summary in ordered(one):
-            conditions = _conditions(summary)
+            conditions = dict(told[id(summary)])
             batch = conditions.pop("batch")
             del conditions["execution"]
             place = (names.heading(summary.cell), names.setting(summary.cell), *_around(summary, contents))
@@ -87,22 +89,26 @@ def _framework_table(contents: Contents) -> Html:
     groups = []
     for heading, members in groupby(sorted(rows, key=lambda row: row[0]), key=lambda row: row[0]):
         groups.append(Group(heading, [[row[1], ", ".join(rows[row]), *row[2:]] for row in members]))
-    heads = ["Framework, mode", _HEADS["batch"], "Side", "Allocator", "Version"]
-    heads += [head for name, head in _HEADS.items() if name not in ("batch", "execution")]
+    heads = ["Framework, mode", _HEADS["batch"], "Side", "Allocator", "oneDNN", "Version"]
+    heads += [head for name, head in _HEADS.items() if name not in ("batch", "execution", "data")]
     caption = (
-        "Conditions of the frameworks compared. A framework without a tuned side here ran as it comes only: tuning "
-        "sets all usable cores, channels-last and, on CPUs that compute in it, bf16, where that is another setting."
+        "Conditions of the frameworks compared. Tuned: all usable cores, channels-last, oneDNN, another allocator "
+        "where one is installed, and bf16 on CPUs that compute in it; a mode without a tuned side here ran as it comes "
+        "only. "
+        f"{_HEADS['data']}: {' or '.join(sorted(data))}."
     )
     return table(caption, heads, groups)
 
 
-def _around(summary: CellSummary, contents: Contents) -> tuple[str, str, str]:
-    """Side, allocator of the process, and version of the framework."""
-    environment = environment_of(summary)
+def _around(summary: CellSummary, contents: Contents) -> tuple[str, str, str, str]:
+    """Side, allocator of the process, whether oneDNN computes, and version of the framework."""
+    environment, settings = environment_of(summary), names.settings_of(summary)
     version = (environment.get("versions") or {}).get(summary.cell.framework)
     label = contents.machine(summary).label
     side = ", ".join(filter(None, [names.side(summary, contents), label]))
-    return side, str(environment.get("allocator") or UNKNOWN), str(version or UNKNOWN)
+    onednn = next((settings[name] for name in ("onednn", "mkldnn") if name in settings), None)
+    switch = "not told" if onednn is None else "on" if onednn else "off"
+    return side, str(environment.get("allocator") or UNKNOWN), switch, str(version or UNKNOWN)
 
 
 def _cell_row(summary: CellSummary, values: Sequence[str], contents: Contents) -> list[Content]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator
 
@@ -9,7 +10,7 @@ from gpugap.catalog.published import PublishedEffect, published_effects
 from gpugap.core.estimate import Estimate
 from gpugap.core.execution import is_fused
 from gpugap.explain.cells import CellSummary
-from gpugap.explain.frameworks import FrameworkComparison, kernels, sentence
+from gpugap.explain.frameworks import FrameworkComparison, kernels, sentences
 from gpugap.explain.pairs import Pair
 from gpugap.report import figures, names
 from gpugap.report.charts import Line, extent, rows_chart
@@ -65,16 +66,21 @@ def _headed(heading: str, part: Html) -> list[Html]:
 def _sentences(contents: Contents) -> Iterator[Html]:
     """What was measured of the whole, work by work, then what was published of it."""
     for one in contents.frameworks:
-        text, whole = sentence(one), next(iter(one.of("whole")), None)
-        if text and whole:
+        for whole, (text, *others) in zip(one.of("whole"), [sentences(one)], strict=False):
             speedup = whole.pair.comparison.speedup
             basis = f" {figures.level(speedup)} interval of the whole: {_change(speedup)}." if speedup.low else ""
             how = "pairs" if whole.pair.comparison.paired else "processes a side"
             n = f" n = {min(whole.pair.comparison.n_processes)} {how}. "
             head = joined([kind_badge(speedup.kind), " ", tag("b", names.compared(one, contents)), ": "])
-            yield joined([head, _HYPHEN.sub("−", text), basis, n, proof(whole.pair)])
+            beside = items([_set(other) for other in others])
+            yield joined([head, _set(text), basis, n, proof(whole.pair), beside])
     for published in published_effects():
         yield _published(published)
+
+
+def _set(text: str) -> str:
+    """A sentence with minus signs, and percents that stay with their numbers."""
+    return _HYPHEN.sub("−", text).replace(" %", "\u00a0%")
 
 
 def _change(speedup: Estimate) -> str:
@@ -121,9 +127,9 @@ def _latency_table(contents: Contents) -> Html:
     ]
     caption = (
         "Mean steady step time over processes, kernels launched in one step, and what a process spent on tracing and "
-        "compiling before its first step was over, in no step time. Pays after: steps until a fused mode has overtaken "
-        "the framework's unfused one; there is none "
-        "unless its start is longer and its step shorter. n: processes that ended well."
+        "compiling before its first step was over, in no step time; compiling is that of processes that did not take "
+        "it from a cache. Pays after: steps until a fused mode has overtaken the framework's unfused one; there is "
+        "none unless its start is longer and its step shorter. n: processes that ended well."
         f"{_sources(contents)}"
     )
     return table(caption, heads, groups, "tnnnnnnnt")
@@ -152,7 +158,7 @@ def _phase(summary: CellSummary, name: str) -> Content:
     if not found:
         return _none("none")
     time = mean_step_time(found)
-    return two_lines(figures.shown(time), figures.ends(time))
+    return two_lines(figures.shown(time), figures.ends(time) or "1 process")
 
 
 def _pays(one: FrameworkComparison, summary: CellSummary) -> Content:
@@ -160,9 +166,9 @@ def _pays(one: FrameworkComparison, summary: CellSummary) -> Content:
     fusions = [effect for effect in one.of("fusion") if effect.pair.b is summary]
     own = min(fusions, key=lambda effect: effect.pair.a.cell.execution == "unfused", default=None)
     if own is None:
-        return _none("no fusion")
+        return _none("not compared" if is_fused(summary.cell.execution) else "no fusion")
     steps, base = own.break_even_steps, f"over {own.pair.a.cell.execution}"
-    number = _none("none") if steps is None else figures.counted(max(1, round(steps)), "step")
+    number = _none("none") if steps is None else figures.counted(math.ceil(steps), "step")
     return two_lines(number, base)
 
 

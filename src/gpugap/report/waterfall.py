@@ -24,12 +24,13 @@ _HEADING, _ROW, _HALF = 36, 46, 9
 _DASHED: Style = {"stroke": "var(--fg)", "stroke_width": 1.2, "stroke_dasharray": "4 3"}
 _NOTE = (
     ": each bar goes from where the change before it ended to where it ends itself, whiskers to the ends of the "
-    "interval of that change alone; gray where it holds no change. Changes multiply to the whole. The dashed line is "
-    "the time of PyTorch as it comes. "
+    "interval of that change alone; gray where that holds equal time. Changes multiply to the whole. The dashed line "
+    "is the time of PyTorch as it comes. "
 )
 _TOLD = (
     "Change of step time: time after the change over the time before it. Share: of the change in the whole, on a "
-    "logarithmic scale; shares sum to 100 %, and one against the direction of the whole is negative. n: pairs of "
+    "logarithmic scale; shares sum to 100 %, and one against the direction of the whole is negative; none where the "
+    "whole is not settled among all comparisons. n: pairs of "
     "processes, or processes a side. An interval is that of its row alone."
 )
 
@@ -120,11 +121,12 @@ def _bars(one: FrameworkComparison, contents: Contents) -> Iterator[Bar]:
 
 
 def _line(group: str, label: str, pair: Pair) -> Line:
-    comparison, ratio = pair.comparison, _time(pair.comparison.speedup)
+    ratio = _time(pair.comparison.speedup)
     told = "unknown" if ratio.value is None else percent(ratio.value)
     note = told if pair.verified else "unverified"
     under = f"{names.setting(pair.a.cell)} → {names.setting(pair.b.cell)}"
-    return Line(group, label, under, ratio, note, comparison.verdict != "inconclusive")
+    changed = ratio.low is not None and ratio.high is not None and not ratio.low <= 1 <= ratio.high
+    return Line(group, label, under, ratio, note, changed)
 
 
 def _named(pair: Pair) -> str:
@@ -207,16 +209,22 @@ def _table(every: Sequence[FrameworkComparison], contents: Contents) -> Html:
 
 def _rows(one: FrameworkComparison) -> Iterator[list[Content]]:
     for pair, share in zip(one.steps, one.shares(), strict=True):
-        part = _none("no difference") if share is None else f"{100 * share:.0f} %".replace("-", "−")
+        part = _none(_open(one)) if share is None else f"{100 * share:.0f} %".replace("-", "−")
         yield _row(_named(pair), pair, part)
     for effect in one.of("whole"):
-        apart = "100 %" if any(one.shares()) else _none("no difference" if one.steps else "not taken apart")
+        apart = "100 %" if any(one.shares()) else _none(_open(one) if one.steps else "not taken apart")
         yield _row(tag("b", "the whole"), effect.pair, apart)
     for row in _published(one):
         ratio = _time(row.speedup)
         numbers: list[Content] = [percent(ratio.value or 1.0), figures.shown(ratio), interval(ratio), _none("none")]
         told = f"published: {row.cause} ({row.source})"
         yield [told, *numbers, _none("not measured here"), _none("not stated"), kind_badge("published")]
+
+
+def _open(one: FrameworkComparison) -> str:
+    """Why there are no shares: the whole is none, or it was not settled that there is one."""
+    equal = any(effect.pair.comparison.verdict == "equivalent" for effect in one.of("whole"))
+    return "no difference" if equal else "not settled"
 
 
 def _row(name: Content, pair: Pair, share: Content) -> list[Content]:

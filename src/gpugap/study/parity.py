@@ -14,7 +14,7 @@ from gpugap.core.errors import BadValue, ParityFailed
 from gpugap.core.execution import EXECUTIONS
 from gpugap.core.record import Record
 from gpugap.core.setting import Setting
-from gpugap.explain.parity import proofs as proven
+from gpugap.explain.parity import agreed_with, proofs
 from gpugap.measure.job import Job
 from gpugap.measure.parity import batch_of, failure, judge, restore
 from gpugap.measure.runner import run_job
@@ -60,31 +60,31 @@ def checks_of(forms: Sequence[str], executions: Mapping[str, Sequence[str]]) -> 
     ]
 
 
-def owed(cells: Iterable[Cell], stored: Iterable[Record], versions: Mapping[str, str]) -> list[Check]:
+def owed(cells: Iterable[Cell], stored: Iterable[Record], versions: Mapping[str, str]) -> dict[str, list[Check]]:
     """Checks that cells of several frameworks need and that no stored record of the same versions gives.
 
     Args:
         cells: of a plan.
         stored: records, of which the parity checks count.
         versions: of frameworks and libraries, now.
+
+    Returns:
+        Checks by the device they are to run on.
     """
-    wanted: dict[str, set[tuple[str, str]]] = {}
-    known = proven(record for record in stored if _same_versions(record, versions))
+    wanted: dict[tuple[str, str], list[Cell]] = {}
+    known, now = proofs(stored), {"versions": versions}
     for cell in cells:
         if cell.framework in EXECUTIONS and cell.framework != "null" and cell.data != "own":
-            wanted.setdefault(small_form(cell.workload), set()).add((cell.framework, cell.execution or ""))
-    chosen: list[Check] = []
-    for form, sides in wanted.items():
-        frameworks = {framework for framework, _ in sides}
-        modes = {name: tuple(e for e in EXECUTIONS[name] if (name, e) in sides) for name in _ordered(frameworks)}
-        if len(sides) > 1 and not all((form, "cpu", *side) in known for side in sides):
-            chosen += checks_of([form], modes)
+            wanted.setdefault((cell.device, small_form(cell.workload)), []).append(cell)
+    chosen: dict[str, list[Check]] = {}
+    for (device, form), mine in wanted.items():
+        sides = {(cell.framework, cell.execution) for cell in mine}
+        shared = frozenset.intersection(*(agreed_with(cell, now, known) for cell in mine))
+        if len(sides) > 1 and not shared:
+            frameworks = _ordered({framework for framework, _ in sides})
+            modes = {name: tuple(mode for mode in EXECUTIONS[name] if (name, mode) in sides) for name in frameworks}
+            chosen.setdefault(device, []).extend(checks_of([form], modes))
     return chosen
-
-
-def _same_versions(record: Record, versions: Mapping[str, str]) -> bool:
-    mine = (record.environment or {}).get("versions") or {}
-    return all(versions.get(name) == version for name, version in mine.items())
 
 
 def _ordered(frameworks: Collection[str]) -> list[str]:

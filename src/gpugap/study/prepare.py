@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from gpugap.core.errors import MissingExtra, UnknownName, Unsupported
+from gpugap.core.errors import BadValue, GpugapError, MissingExtra, UnknownName, Unsupported
 from gpugap.core.setting import DEVICE_KINDS
-from gpugap.frameworks import check_name, present
+from gpugap.frameworks import DISTRIBUTIONS, check_name
 from gpugap.measure.accuracy import check_learnable
 from gpugap.measure.plan import Effort, Plan, PlannedCell
 from gpugap.measure.runner import probe
@@ -23,10 +23,17 @@ from gpugap.study.presets import PRESETS, Preset
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A plan, and the machine it is for."""
+    """A plan, and the machine it is for.
+
+    Attributes:
+        plan: the cells.
+        environment: the machine.
+        left_out: frameworks that did not start, and why; the others go on.
+    """
 
     plan: Plan
     environment: dict[str, Any]
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +70,35 @@ def prepare_measure(
     return _prepare([_Wanted(target, chosen, factors)], device, effort)
 
 
-def chosen_frameworks(text: str) -> tuple[str, ...]:
-    """The frameworks of ``all`` (those installed, PyTorch first) or of a list with commas.
+def chosen_frameworks(text: str) -> tuple[tuple[str, ...], dict[str, GpugapError]]:
+    """The frameworks of ``all`` (those that can be measured, PyTorch first) or of a list with commas.
+
+    Returns:
+        Their names; of ``all`` also those that are left out, each with the reason.
 
     Raises:
-        UsageError, Unsupported: unknown, not installed, too old, or none at all.
+        UsageError, Unsupported: one of a list is unknown, not installed or too old; or there is none at all.
     """
-    names = present() if text == "all" else tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+    if text != "all":
+        names = tuple(dict.fromkeys(filter(None, map(str.strip, text.split(",")))))
+        if not names:
+            raise BadValue(f"--frameworks {text!r} names none", "give all, or some of torch, tensorflow and jax")
+        for name in names:
+            check_name(name)
+        return names, {}
+    left_out: dict[str, GpugapError] = {}
+    for name in DISTRIBUTIONS:
+        try:
+            check_name(name)
+        except (MissingExtra, Unsupported) as error:
+            left_out[name] = error
+    names = tuple(name for name in DISTRIBUTIONS if name not in left_out)
     if not names:
-        raise MissingExtra("a framework", "torch")
-    for name in names:
-        check_name(name)
-    return names
+        raise next(
+            (error for error in left_out.values() if isinstance(error, Unsupported)),
+            MissingExtra("a framework", "torch"),
+        )
+    return names, left_out
 
 
 def preset(name: str) -> Preset:
@@ -115,13 +139,14 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     frameworks = tuple(dict.fromkeys(one.framework for one in wanted))
     for framework in frameworks:
         check_name(framework)
-    if device is not None and device.partition(":")[0] not in DEVICE_KINDS:
-        raise UnknownName("device", device, DEVICE_KINDS)
+    if device is not None:
+        check_device(device)
     for one in wanted:  # tell bad values before a framework starts
         one.on("cpu")
-    cpu, found = cpu_sensor.describe(), {framework: probe(framework) for framework in frameworks}
+    cpu, (found, left_out) = cpu_sensor.describe(), _probed(frameworks)
+    frameworks, wanted = tuple(found), [one for one in wanted if one.framework in found]
     names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
-    _check_device(device, names)
+    _check_present(device, names)
     cells: dict[str, PlannedCell] = {}
     compared = any(one.factors.get("compared") for one in wanted)
     allocator = next(iter(preloadable_allocators()), None) if compared else None
@@ -133,10 +158,35 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     versions = {name: version for answer in found.values() for name, version in answer["versions"].items()}
     environment = capture() | {"devices": found[frameworks[0]]["devices"], "versions": versions}
     machine = f"{environment['machine']} {uuid.getnode()}"
-    return Prepared(Plan(tuple(cells.values()), effort, machine, versions), environment)
+    return Prepared(Plan(tuple(cells.values()), effort, machine, versions), environment, left_out)
 
 
-def _check_device(device: str | None, names: Mapping[str, tuple[str, ...]]) -> None:
+def _probed(frameworks: Sequence[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:
+    """What each framework says of itself, and why one that is compared with the first does not start.
+
+    Raises:
+        Unsupported: the first does not.
+    """
+    found, left_out = {frameworks[0]: probe(frameworks[0])}, {}
+    for framework in frameworks[1:]:
+        try:
+            found[framework] = probe(framework)
+        except Unsupported as error:
+            left_out[framework] = str(error)
+    return found, left_out
+
+
+def check_device(device: str) -> None:
+    """Refuses a device of a kind that there is not.
+
+    Raises:
+        UnknownName: says which there are.
+    """
+    if device.partition(":")[0] not in DEVICE_KINDS:
+        raise UnknownName("device", device, DEVICE_KINDS)
+
+
+def _check_present(device: str | None, names: Mapping[str, tuple[str, ...]]) -> None:
     """Refuses a device that no framework sees.
 
     Raises:

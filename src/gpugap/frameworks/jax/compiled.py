@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +12,12 @@ import jax
 import jax.monitoring
 
 from gpugap.core.step import Step
+from gpugap.frameworks.hlo import counted
 from gpugap.frameworks.jax.step import Run
 
 _COMPILED = "/jax/core/compile/backend_compile_duration"
 _TRACED = ("/jax/core/compile/jaxpr_trace_duration", "/jax/core/compile/jaxpr_to_mlir_module_duration")
 
-_IDLE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast", "after-all", "partition-id", "replica-id"}
-"""HLO instructions that launch nothing."""
-
-_HEAD = re.compile(r"^(ENTRY )?%?([\w.-]+) \(.*\{$")
-_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.-]+ = .*? ([a-z][a-z0-9-]*)\(")
-_CALLED = re.compile(r"(?:calls|to_apply)=%?([\w.-]+)")
 _END = "end: "
 """What the CPU's profile calls the end of a kernel; the kernel's name follows."""
 
@@ -72,9 +66,7 @@ def kernels(step: Step, execution: str, body: Callable[[], Any], fence: Callable
         return {"kernels": _profiled(body, fence), "fused": 0, "source": "JAX's profiler"}
     if not isinstance(step.run, Run):
         return {**_UNKNOWN, "source": "the step compiles its own functions"}
-    programs = [launches(text) for text in _programs(step.run, step)]
-    total, fused = (sum(counts) for counts in zip(*programs, strict=True))
-    return {"kernels": total, "fused": fused, "source": "optimized HLO"}
+    return counted(_programs(step.run, step))
 
 
 def _programs(run: Run, step: Step) -> list[str]:
@@ -97,41 +89,6 @@ def _programs(run: Run, step: Step) -> list[str]:
         for caller, function in zip(run.callers, functions, strict=True):
             caller.function = function
     return found
-
-
-def launches(text: str) -> tuple[int, int]:
-    """Kernels, and those that are fused, of an optimized HLO module; the body of a loop counts once.
-
-    Args:
-        text: as ``Compiled.as_text()`` gives it.
-    """
-    computations, entry = _computations(text)
-
-    def count(name: str) -> Iterator[bool]:
-        for opcode, called in computations.get(name, ()):
-            if opcode == "call":
-                yield from count(called)
-            elif opcode not in _IDLE:
-                inner = [inside for inside, _ in computations.get(called, ()) if inside not in _IDLE]
-                yield opcode == "fusion" and len(inner) > 1
-
-    found = list(count(entry))
-    return len(found), sum(found)
-
-
-def _computations(text: str) -> tuple[Mapping[str, list[tuple[str, str]]], str]:
-    """(opcode, called computation) of every instruction by computation, and the entry's name."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    entry = current = ""
-    for line in text.splitlines():
-        if head := _HEAD.match(line):
-            current = head[2]
-            found[current] = []
-            entry = current if head[1] else entry
-        elif (instruction := _INSTRUCTION.match(line)) and current:
-            called = _CALLED.search(line)
-            found[current].append((instruction[1], called[1] if called else ""))
-    return found, entry
 
 
 def _profiled(body: Callable[[], Any], fence: Callable[[], None]) -> int | None:

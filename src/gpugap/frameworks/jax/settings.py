@@ -43,6 +43,7 @@ def apply(setting: Setting, on_cpu: bool) -> None:
         os.environ[THREADS] = str(setting.threads)
     if on_cpu:
         jax.config.update("jax_platforms", "cpu")  # heeded where XLA has not started yet
+    jax.config.update("jax_disable_jit", False)  # ``JAX_DISABLE_JIT`` would make another mode of ``jit``
     jax.config.update("jax_enable_x64", setting.precision == "fp64")
     jax.config.update("jax_default_matmul_precision", "tensorfloat32" if setting.precision == "tf32" else "highest")
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gpugap.frameworks.hlo import counted
 from gpugap.frameworks.tensorflow.start import context, func_graph, op_callbacks
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 _IDLE = {
     "_Arg", "_Retval", "_DeviceArg", "_DeviceRetval", "_Send", "_Recv", "_HostSend", "_HostRecv", "Const", "NoOp",
     "_EagerConst", "ReadVariableOp", "AssignVariableOp", "VarHandleOp", "Identity", "IdentityN", "Reshape", "Shape",
-    "ShapeN", "ExpandDims", "Squeeze", "StopGradient", "TemporaryVariable", "DestroyTemporaryVariable",
+    "ShapeN", "ExpandDims", "Squeeze", "StopGradient", "EnsureShape", "TemporaryVariable", "DestroyTemporaryVariable",
 }  # fmt: skip
 """Operations that compute nothing: arguments, constants, handing values over, other shapes of the same values."""
 
@@ -25,11 +26,6 @@ _FUSED = re.compile(r"_(?:Mkl(?:Native)?)?(?:Fused(?!BatchNorm(?:Grad)?V)|PadWit
 
 ``FusedBatchNormV3`` is one from the start, as PyTorch's batch norm is.
 """
-
-_IDLE_HLO = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}
-"""Instructions of XLA that launch nothing."""
-
-_INSTRUCTION = re.compile(r"^\s+(?:ROOT )?%?[\w.\-]+ = .*?\s([a-z][\w\-]*)\(", re.MULTILINE)
 
 
 class Traces:
@@ -104,8 +100,8 @@ def kernels(body: Body) -> dict[str, Any]:
         context.disable_graph_collection()
     if any(name.startswith("__") for name in run):
         names = [node.op for graph in graphs for part in graph.partition_graphs for node in part.node]
-        return _counted(names, _IDLE, _FUSED, "operations of the optimized graphs")
-    return _counted(run, _IDLE, _FUSED, "operations run one by one")
+        return _counted(names, "operations of the optimized graphs")
+    return _counted(run, "operations run one by one")
 
 
 def _of_programs(body: Body) -> dict[str, Any]:
@@ -121,13 +117,14 @@ def _of_programs(body: Body) -> dict[str, Any]:
 
     if body.training is not None:
         body.training.joined([noted(number, function) for number, function in enumerate(body.functions)])()
-    names: list[str] = []
-    for number, function in enumerate(body.functions):
-        program = function.experimental_get_compiler_ir(*inputs.get(number, ()))(stage="optimized_hlo")
-        names += _INSTRUCTION.findall(program[program.index("\nENTRY") :])
-    return _counted(names, _IDLE_HLO, re.compile("fusion"), "instructions of XLA's optimized programs")
+    return counted(
+        [
+            function.experimental_get_compiler_ir(*inputs.get(number, ()))(stage="optimized_hlo")
+            for number, function in enumerate(body.functions)
+        ]
+    )
 
 
-def _counted(names: Sequence[str], idle: set[str], fused: re.Pattern[str], source: str) -> dict[str, Any]:
-    launched = [name for name in names if name not in idle]
-    return {"kernels": len(launched), "fused": sum(bool(fused.match(name)) for name in launched), "source": source}
+def _counted(names: Sequence[str], source: str) -> dict[str, Any]:
+    launched = [name for name in names if name not in _IDLE]
+    return {"kernels": len(launched), "fused": sum(bool(_FUSED.match(name)) for name in launched), "source": source}

@@ -28,12 +28,30 @@ def borders(size: int) -> list[list[int]]:
     return [[0, 0], [size, size], [size, size], [0, 0]]
 
 
-class Convolution(keras.layers.Conv2D):
-    """A convolution with the same padding on all sides, zeros or a reflection."""
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def apart(values: Any) -> tuple[Any, Any]:
+    """The same values, in a node of the graph that computes nothing and ends every pattern of fusion.
 
-    def __init__(self, layer: Layer, dtype: str, reflect: bool = False) -> None:
+    oneDNN's pass over the graph joins a convolution with the bias behind it, and their gradients, whether or not the
+    graph optimizer may fuse; no option of TensorFlow's keeps it from that and leaves its kernels.
+    """
+    shape = values.shape
+    return tf.ensure_shape(values, shape), lambda gradient: tf.ensure_shape(gradient, shape)
+
+
+class Convolution(keras.layers.Conv2D):
+    """A convolution with the same padding on all sides, zeros or a reflection.
+
+    Args:
+        layer: its specification.
+        dtype: Keras's policy.
+        reflect: whether it pads with a reflection.
+        unfused: whether the bias stays an operation of its own in a graph.
+    """
+
+    def __init__(self, layer: Layer, dtype: str, reflect: bool = False, unfused: bool = False) -> None:
         super().__init__(layer.outputs, layer.kernel, layer.stride, use_bias=layer.bias, **_plain(dtype))
-        self.reflected = layer.padding if reflect else 0
+        self.reflected, self.unfused = layer.padding if reflect else 0, unfused
         same = layer.stride == 1 and 2 * layer.padding == layer.kernel - 1
         self.zeros: Any = "SAME" if same else borders(layer.padding)
         if reflect or not layer.padding:
@@ -45,7 +63,9 @@ class Convolution(keras.layers.Conv2D):
         if self.reflected:
             inputs = tf.pad(inputs, borders(self.reflected), "REFLECT")
         found = tf.nn.conv2d(inputs, self.kernel.value, self.strides, self.zeros)
-        return tf.nn.bias_add(found, self.bias.value) if self.use_bias else found
+        if not self.use_bias:
+            return found
+        return tf.nn.bias_add(apart(found) if self.unfused else found, self.bias.value)
 
 
 class TransposedConvolution(keras.layers.Conv2DTranspose):

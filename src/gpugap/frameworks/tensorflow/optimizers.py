@@ -143,8 +143,8 @@ def optimizers_of(given: Sequence[Any], variables: Sequence[Any]) -> list[Optimi
 class LossScale:
     """Keeps small gradients of half precision from vanishing, by PyTorch's rule.
 
-    The loss is multiplied by a scale, the gradients divided by it. Where they are not finite nothing is updated and the
-    scale is halved; after 2000 updates in a row it is doubled.
+    The loss is multiplied by a scale, the gradients divided by it. An optimizer whose gradients are not finite updates
+    nothing, and the scale is halved; after 2000 updates in a row it is doubled.
     """
 
     def __init__(self) -> None:
@@ -155,8 +155,15 @@ class LossScale:
         """The scaled loss."""
         return loss * tf.cast(self._scale, loss.dtype)
 
-    def apply(self, optimizer: Optimizer, gradients: Sequence[Any]) -> None:
-        """Updates an optimizer's variables with gradients of the scaled loss, and the scale."""
+    def apply(self, parts: Sequence[tuple[Optimizer, Sequence[Any]]]) -> None:
+        """Updates what several optimizers hold, each with its gradients of one scaled loss, and then the scale."""
+        finite = tf.reduce_all([self._apply_one(optimizer, gradients) for optimizer, gradients in parts])
+        full = self._good.assign_add(1.0) >= 2000.0
+        self._scale.assign(tf.where(finite, tf.where(full, 2.0, 1.0), 0.5) * self._scale)
+        self._good.assign(tf.where(finite & ~full, self._good, 0.0))
+
+    def _apply_one(self, optimizer: Optimizer, gradients: Sequence[Any]) -> Any:
+        """Whether one optimizer's gradients are finite; it updates if so."""
         plain = [gradient / tf.cast(self._scale, gradient.dtype) for gradient in gradients]
         finite = tf.reduce_all([tf.reduce_all(tf.math.is_finite(gradient)) for gradient in plain])
 
@@ -165,9 +172,7 @@ class LossScale:
             return tf.constant(True)
 
         tf.cond(finite, update, lambda: tf.constant(False))
-        full = self._good.assign_add(1.0) >= 2000.0
-        self._scale.assign(tf.where(finite, tf.where(full, 2.0, 1.0), 0.5) * self._scale)
-        self._good.assign(tf.where(finite & ~full, self._good, 0.0))
+        return finite
 
 
 def _zeros(variables: Sequence[Any]) -> list[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 COMPUTED = {"fp64": tf.float64, "fp32": tf.float32, "tf32": tf.float32, "bf16": tf.bfloat16, "fp16": tf.float16}
 """What matrices are multiplied in, by precision."""
 
+_CLUSTERED = re.compile(r"--tf_xla_auto_jit=(?!0\b|-1\b)\S+")
+"""What turns on that XLA compiles the clusters it finds in graphs; 0 and -1 leave it off."""
+
 _FORMATS = {"channels_last": "channels_last", "channels_first": "contiguous"}
 """Keras's names of memory formats, and those of all frameworks."""
 
@@ -25,18 +29,22 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     """Sets what the setting asks for in this process.
 
     Args:
-        setting: ``fp32`` turns TF32 off, since TensorFlow's default leaves it on; threads can be set only once.
+        setting: ``fp32`` turns TF32 off, since TensorFlow's default leaves it on; threads can be set only once, and are
+            also the operations that may run at once, of which TensorFlow's default is one for each core.
         execution: ``unfused`` turns off the pass of the graph optimizer that fuses operations.
         seed: of TensorFlow's generators.
 
     Keras's own policy is set too, so that layers of a user's step compute in the cell's precision.
 
     Raises:
-        Unsupported: TensorFlow already runs with other threads.
+        Unsupported: TensorFlow already runs with other threads, or its environment lets XLA compile parts of graphs.
     """
+    _check_clusters(execution)
+    tf.config.run_functions_eagerly(False)
     if setting.threads is not None:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(setting.threads)
+            tf.config.threading.set_inter_op_parallelism_threads(setting.threads)
         except RuntimeError as error:
             raise Unsupported(
                 f"TensorFlow has started with {threads()} threads in this process and cannot change to "
@@ -47,6 +55,20 @@ def apply(setting: Setting, execution: str | None, seed: int) -> None:
     tf.config.optimizer.set_experimental_options({"remapping": execution != "unfused"})
     keras.config.set_dtype_policy(DTYPES[setting.precision])
     tf.random.set_seed(seed)
+
+
+def _check_clusters(execution: str | None) -> None:
+    """Refuses graphs of which XLA compiles parts by itself: no mode is called so, and no option turns it off again.
+
+    Raises:
+        Unsupported: ``TF_XLA_FLAGS`` says so.
+    """
+    found = _CLUSTERED.search(os.environ.get("TF_XLA_FLAGS", ""))
+    if found and execution != "xla":
+        raise Unsupported(
+            f"TF_XLA_FLAGS has {found[0]}, with which XLA compiles parts of {execution or 'function'} graphs",
+            "unset TF_XLA_FLAGS, or use --execution xla",
+        )
 
 
 def threads() -> int:

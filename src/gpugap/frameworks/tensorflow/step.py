@@ -184,11 +184,11 @@ def feed(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]]) -> N
 
     Args:
         step: with a batch of images and labels, of images alone, or of two domains of images (CycleGAN).
-        arrays: images (both domains one behind the other) and labels.
+        arrays: images (both domains one behind the other, brought into the generators' range) and labels.
     """
     held = step.batch if isinstance(step.batch, list | tuple) else (step.batch,)
     images = tf.transpose(tf.cast(arrays[0], held[0].dtype), (0, 2, 3, 1))
-    fresh = (images, arrays[1]) if held[0].shape[0] == images.shape[0] else tf.split(images, 2)
+    fresh = (images, arrays[1]) if held[0].shape[0] == images.shape[0] else tf.split(tf.tanh(images), 2)
     for variable, values in zip(held, fresh, strict=False):
         variable.assign(values)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gpugap.frameworks.tensorflow.optimizers import LossScale
@@ -75,13 +76,13 @@ class Update:
 
     def _apply(self, *gradients: Any) -> None:
         """Lets the optimizers update with gradients of all their variables, one behind the other."""
-        rest = list(gradients)
-        for optimizer in self._optimizers:
-            own, rest = rest[: len(optimizer.variables)], rest[len(optimizer.variables) :]
-            if self._scale:
-                self._scale.apply(optimizer, own)
-            else:
-                optimizer.apply(own)
+        rest = iter(gradients)
+        parts = [(optimizer, list(islice(rest, len(optimizer.variables)))) for optimizer in self._optimizers]
+        if self._scale:
+            self._scale.apply(parts)
+            return
+        for optimizer, own in parts:
+            optimizer.apply(own)
 
 
 @dataclass(frozen=True, slots=True)

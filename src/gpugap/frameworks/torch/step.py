@@ -12,6 +12,7 @@ from torch import nn
 from gpugap.core.errors import BadStepFile
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
+from gpugap.frameworks.torch.nets.cyclegan import Training
 from gpugap.frameworks.torch.settings import autocast
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
             _weights_channels_last(module)
         step.batch = _channels_last(step.batch)
     context = partial(autocast, setting, autocast_kind)
+    if isinstance(step.run, Training) and setting.precision == "fp16":
+        step.run.scale_losses(autocast_kind)
     if step.run is not None:
         return _own_body(step, step.run, context)
     return (
@@ -121,14 +124,17 @@ def feed(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]]) -> N
 
     Args:
         step: with a batch of images and labels, of images alone, or of two domains of images (CycleGAN).
-        arrays: images (both domains one behind the other) and labels.
+        arrays: images (both domains one behind the other, brought into the generators' range) and labels.
     """
     images, labels = (torch.from_numpy(array) for array in arrays)
     held = step.batch if isinstance(step.batch, list | tuple) else (step.batch,)
-    fresh = (images, labels) if held[0].shape[0] == images.shape[0] else images.chunk(2)
+    translates = held[0].shape[0] != images.shape[0]
+    fresh = images.chunk(2) if translates else (images, labels)
     with torch.no_grad():
         for tensor, values in zip(held, fresh, strict=False):
             tensor.copy_(values, non_blocking=True)
+            if translates:
+                tensor.tanh_()
 
 
 def accuracy(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]], batch: int = 250) -> float:

@@ -44,7 +44,7 @@ def build_nets(workload: Workload, cell: Cell) -> dict[str, Net]:
     if workload.family not in BUILDERS:
         raise missing_network(workload, "tensorflow", BUILDERS)
     named = [(name, network.layers) for network in workload.networks for name in network.models]
-    form = Form(DTYPES[cell.precision], workload.dropout, cell.execution == "xla")
+    form = Form(DTYPES[cell.precision], workload.dropout, cell.execution == "xla", cell.execution == "unfused")
     builders = BUILDERS[workload.family]
     return {name: build(layers, form) for build, (name, layers) in zip(builders, named, strict=True)}
 

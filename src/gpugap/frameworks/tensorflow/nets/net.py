@@ -37,11 +37,13 @@ class Form:
         dtype: policy of Keras.
         dropout: share of the inputs of the second and later of several linear layers that training drops.
         xla: whether XLA compiles it.
+        unfused: whether every operation is to be a kernel of its own in a graph.
     """
 
     dtype: str
     dropout: float = 0.0
     xla: bool = False
+    unfused: bool = False
 
 
 class Pass:
@@ -85,7 +87,7 @@ class Net(keras.Model):
         self.specified, self.form = tuple(layers), form
         self.parts = {}
         for layer in layers:
-            self.parts[layer.name] = _part(layer, form.dtype, layer.name in self.reflected)
+            self.parts[layer.name] = _part(layer, form, layer.name in self.reflected)
             if layer.name in self.normalized:
                 self.parts[f"{layer.name}_norm"] = InstanceNorm(layer.outputs, form.dtype)
         self.built = True
@@ -143,10 +145,11 @@ class Net(keras.Model):
         return math.isqrt(layer.inputs // before.outputs) if layer.kind == "linear" else 1
 
 
-def _part(layer: Layer, dtype: str, reflect: bool) -> Any:
+def _part(layer: Layer, form: Form, reflect: bool) -> Any:
     if layer.kind == "conv":
-        return Convolution(layer, dtype, reflect)
-    return {"transposed": TransposedConvolution, "linear": Linear, "batchnorm": BatchNorm}[layer.kind](layer, dtype)
+        return Convolution(layer, form.dtype, reflect, form.unfused)
+    kinds = {"transposed": TransposedConvolution, "linear": Linear, "batchnorm": BatchNorm}
+    return kinds[layer.kind](layer, form.dtype)
 
 
 def _in_keras(layer: Layer, side: int, value: NDArray[np.float32]) -> NDArray[np.float32]:

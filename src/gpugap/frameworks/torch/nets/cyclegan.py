@@ -135,8 +135,7 @@ def cyclegan_step(workload: Workload, models: list[nn.Module], images: torch.Ten
         torch.optim.Adam(_parameters(*nets), lr=workload.learning_rate, betas=(BETA_1, 0.999))
         for nets in (models[:2], models[2:])
     ]
-    pools = (ImagePool(), ImagePool())
-    return Step(models, (domain_a, domain_b), None, optimizers, run=lambda step: _train(step, pools), mode=mode)
+    return Step(models, (domain_a, domain_b), None, optimizers, run=Training(), mode=mode)
 
 
 def _parameters(*nets: nn.Module) -> Iterator[nn.Parameter]:
@@ -144,25 +143,50 @@ def _parameters(*nets: nn.Module) -> Iterator[nn.Parameter]:
         yield from net.parameters()
 
 
-def _train(step: Step, pools: tuple[ImagePool, ImagePool]) -> torch.Tensor:
-    """One update of all four networks; the generators' and the discriminators' loss."""
-    critics = step.models[2:]
-    for_generators, for_critics = step.optimizers
-    for parameter in _parameters(*critics):
-        parameter.requires_grad_(False)
-    of_generators, fakes = generator_loss(step.models, step.batch)
-    for_generators.zero_grad(set_to_none=True)
-    of_generators.backward()
-    for_generators.step()
+class Training:
+    """One update of both generators, then of both discriminators on what the pools give back.
 
-    for parameter in _parameters(*critics):
-        parameter.requires_grad_(True)
-    pooled = [pool.exchange(fake.detach()) for pool, fake in zip(pools, fakes, strict=True)]
-    of_critics = critic_loss(critics, step.batch, pooled)
-    for_critics.zero_grad(set_to_none=True)
-    of_critics.backward()
-    for_critics.step()
-    return torch.stack((of_generators.detach(), of_critics.detach()))
+    Attributes:
+        scalers: of the two losses in half precision; none in other precisions.
+    """
+
+    def __init__(self) -> None:
+        self.scalers: tuple[torch.amp.GradScaler, ...] = ()
+        self._pools = (ImagePool(), ImagePool())
+
+    def scale_losses(self, kind: str) -> None:
+        """Scales the losses from now on, for half precision.
+
+        Args:
+            kind: device type for `torch.amp.GradScaler`.
+        """
+        self.scalers = (torch.amp.GradScaler(kind), torch.amp.GradScaler(kind))
+
+    def __call__(self, step: Step) -> torch.Tensor:
+        """One update of all four networks; the generators' and the discriminators' loss."""
+        critics = step.models[2:]
+        for parameter in _parameters(*critics):
+            parameter.requires_grad_(False)
+        of_generators, fakes = generator_loss(step.models, step.batch)
+        self._update(0, of_generators, step)
+        for parameter in _parameters(*critics):
+            parameter.requires_grad_(True)
+        pooled = [pool.exchange(fake.detach()) for pool, fake in zip(self._pools, fakes, strict=True)]
+        of_critics = critic_loss(critics, step.batch, pooled)
+        self._update(1, of_critics, step)
+        return torch.stack((of_generators.detach(), of_critics.detach()))
+
+    def _update(self, part: int, loss: torch.Tensor, step: Step) -> None:
+        optimizer = step.optimizers[part]
+        optimizer.zero_grad(set_to_none=True)
+        if not self.scalers:
+            loss.backward()
+            optimizer.step()
+            return
+        scaler = self.scalers[part]
+        scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
 
 
 def generator_loss(models: Sequence[nn.Module], batch: Sequence[torch.Tensor]) -> tuple[torch.Tensor, Images]:
