@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 from cli_support import SPIN
+from typer.main import get_command
+
+from gpugap.cli.app import app, groups_of
+from gpugap.cli.config import load_config
+from gpugap.core.errors import InputError
 
 QUICK = ("--processes", "2", "--steps", "3", "--warmup", "1", "--details", "0")
 
@@ -171,6 +176,19 @@ def test_configuration_file(gpugap):
     assert "[3/3]" in answer.stderr
     (gpugap.folder / "gpugap.toml").write_text("[measure\n")
     one_line(gpugap("measure", "conv6"), 2, "gpugap.toml")
+
+
+def test_verbs_within_verbs_are_tables_too(tmp_path):
+    command = get_command(app)
+    groups = groups_of(command)
+    assert set(groups) == {name for name, verb in command.commands.items() if hasattr(verb, "commands")} >= {"records"}
+    for verb, inner in groups.items():
+        for name in inner:
+            (tmp_path / "gpugap.toml").write_text(f"[{verb}]\n{name} = 3\n")
+            with pytest.raises(InputError, match=rf"{verb}\.{name} is no table"):
+                load_config(tmp_path, groups)
+            (tmp_path / "gpugap.toml").write_text(f"[{verb}.{name}]\nmax-width = 3\n")
+            assert load_config(tmp_path, groups)[verb][name] == {"max_width": 3}
 
 
 @pytest.mark.torch
