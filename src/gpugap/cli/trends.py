@@ -93,7 +93,7 @@ def _overview(wish: Wish, output: Output) -> None:
 
         trends = (*found.trends, *found.gaps)
         output.table(OVERVIEW_HEADER, overview_rows(trends), title="Series and projections", numbers=OVERVIEW_NUMBERS)
-        title = "From when a training step fits, at the least: one sample, Adam (≈ predicted)"
+        title = "From when a training step fits: one sample, Adam, need traced (≈ projected)"
         output.table(FITS_HEADER, fits_rows(found.fits), title=title, numbers="need")
         for text in found.sentences[len(trends) :]:
             output.line(text)
