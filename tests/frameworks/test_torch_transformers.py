@@ -57,7 +57,16 @@ MODELS = {
     "gpt2": language("GPT2Config", "GPT2LMHeadModel", n_embd=32, n_layer=2, n_head=4, n_positions=TOKENS),
     "bert": language("BertConfig", "BertForMaskedLM", **SMALL),
     "llama": language("LlamaConfig", "LlamaForCausalLM", **SMALL, num_key_value_heads=2),
-    "t5": language("T5Config", "T5ForConditionalGeneration", d_model=32, d_ff=64, num_layers=2, num_heads=4, d_kv=8),
+    "t5": language(
+        "T5Config",
+        "T5ForConditionalGeneration",
+        d_model=32,
+        d_ff=64,
+        num_layers=2,
+        num_heads=4,
+        d_kv=8,
+        decoder_start_token_id=0,
+    ),
     "vit": images,
 }
 
