@@ -4,7 +4,7 @@ Every configuration is traced as ``gpugap fit`` traces it, and the same step run
 that counts live storages; plain steps in single precision are held against ``MemTracker`` too. Prints one line a
 configuration that is off by more than 2 %, and the worst of each network; exit status 1 when one is off.
 
-Run: ``python benchmarks/memory_grid.py [--every 10] [--start 3]`` for a part of the grid: all of it takes hours on two cores.
+Run: ``python benchmarks/memory_grid.py [--every 10] [--start 3]`` for a part of the grid; all of it takes hours.
 """
 
 from __future__ import annotations

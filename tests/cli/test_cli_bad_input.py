@@ -58,7 +58,11 @@ def one_line(answer, exit_code: int, *words: str) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) and value and isinstance(value[0], str) else None,
 )
 def test_arguments(gpugap, arguments, exit_code, words):
-    one_line(gpugap(*arguments), exit_code, *words)
+    one_line(gpugap.here(*arguments), exit_code, *words)
+
+
+def test_arguments_as_a_process(gpugap):
+    one_line(gpugap("measure", "resnet81"), 2, "unknown workload", "resnet18@32")
 
 
 FILES = {
@@ -137,7 +141,7 @@ RECORD = {
 def test_record_files(gpugap, text, words):
     (gpugap.folder / "bad.jsonl").write_text(text)
     for verb in (("compare", "bad.jsonl", "bad.jsonl"), ("records", "import", "bad.jsonl"), ("report", "bad.jsonl")):
-        one_line(gpugap(*verb), 2, "bad.jsonl", *words)
+        one_line(gpugap.here(*verb), 2, "bad.jsonl", *words)
 
 
 def test_a_truncated_file_keeps_its_whole_lines(gpugap):

@@ -13,6 +13,7 @@ from gpugap.core.oplist import Traced  # noqa: E402
 from gpugap.frameworks.torch.nets.transformer import GPT2, language_loss  # noqa: E402
 from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
 from gpugap.predict.memory import memory  # noqa: E402
+from gpugap.study.fit import Fits  # noqa: E402
 from gpugap.study.tracing import Tracer  # noqa: E402
 from trace_meter import traced_peak  # noqa: E402
 
@@ -20,14 +21,18 @@ pytestmark = pytest.mark.torch
 GIB = 2**30
 
 
-def small_step() -> gg.Step:
-    model = GPT2((64, 4, 4), 1000, 64)
+def small_step(blocks: int = 2) -> gg.Step:
+    model = GPT2((64, 4, blocks), 1000, 64)
     tokens = torch.zeros(64, 64, dtype=torch.int64)
     return gg.step(model, (tokens, tokens), loss=language_loss, optimizer=torch.optim.AdamW(model.parameters()))
 
 
-def test_a_step_in_memory():
-    found = gg.fit(small_step(), ["t4", "rtx-3090"])
+@pytest.fixture(scope="module")
+def found() -> Fits:
+    return gg.fit(small_step(), ["t4", "rtx-3090"])
+
+
+def test_a_step_in_memory(found: Fits):
     assert [one.target.key for one in found] == ["t4", "rtx-3090"]
     assert found["t4"].verdict == "FITS"
     assert found.exit_code == 0
@@ -70,9 +75,9 @@ def test_a_trace_is_taken_again_where_kernels_are_the_same(monkeypatch):
         return real(source, wish)
 
     monkeypatch.setattr(trace, "trace", counted)
-    gg.fit(small_step(), ["rtx-3090", "a100-40gb", "t4"])
+    gg.fit(small_step(1), ["rtx-3090", "a100-40gb", "t4"])
     assert len(calls) == 1  # single precision: the efficient kernel on all of them
-    gg.fit(small_step(), ["rtx-3090", "a100-40gb", "t4"], precision="fp16")
+    gg.fit(small_step(1), ["rtx-3090", "a100-40gb", "t4"], precision="fp16")
     assert len(calls) == 3  # flash on two, efficient on the T4
 
 
@@ -198,11 +203,10 @@ def test_a_training_step_needs_an_optimizer():
     assert gg.step(torch.nn.Linear(2, 2), torch.zeros(1, 2)).mode == "inference"
 
 
-def test_the_page_shows_it():
+def test_the_page_shows_it(found: Fits):
     from gpugap.report.page import render_page
 
     pytest.importorskip("altair")
-    found = gg.fit(small_step(), ["t4", "rtx-3090"], budget_bytes=0.3 * GIB, with_savings=False)
     page = render_page((), command="gpugap fit", fits=found.fits)
     assert page.count("<section") == 2
     for text in ("Does it fit?", "Tesla T4", "FITS", "predicted", "cublas", "Least to most", "Predicted, not measured"):
