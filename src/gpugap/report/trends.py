@@ -94,8 +94,8 @@ def _correlation(trend: Trend) -> str:
 
 
 def _fits(found: Overview) -> Html:
-    heads = ["Network", "Need", *(CLASSES[line][:1].upper() + CLASSES[line][1:] for line in CLASSES)]
-    return table(_FITS, heads, [Group("", rows.fits_rows(found.fits))], "tnttt")
+    heads = ["Network", "Need", "Least to most", *(CLASSES[line][:1].upper() + CLASSES[line][1:] for line in CLASSES)]
+    return table(_FITS, heads, [Group("", rows.fits_rows(found.fits))], "tnnttt")
 
 
 def _overview(trends_: Sequence[Trend]) -> Html:

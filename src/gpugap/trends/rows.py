@@ -20,7 +20,7 @@ SCORED_HEADER = ("date", "what", "came", "projected", "90 % interval", "off by",
 SCORED_NUMBERS = "came,projected,90 % interval,off by"
 OVERVIEW_HEADER = ("series", "points", "last", "date", "projected", "for", "90 % interval", "model", "raw cubic")
 OVERVIEW_NUMBERS = "points,last,projected,90 % interval,raw cubic"
-FITS_HEADER = ("network", "need", "data center", "consumer", "median owner")
+FITS_HEADER = ("network", "need", "least – most", "data center", "consumer", "median owner")
 
 _CORRELATED, _COVERS, _RATIO = 0.5, 0.8, 1e6
 
@@ -131,8 +131,7 @@ def fits_rows(fitting: Sequence[Fits]) -> list[Row]:
     for network, parts in groupby(fitting, key=lambda one: one.network):
         mine = list(parts)
         need = mine[0].need
-        size = told(need.value, "B") + (f" ({interval(need)})" if interval(need) else "")
-        rows.append((network, size, *(since(one) for one in mine)))
+        rows.append((network, told(need.value, "B"), interval(need), *(since(one) for one in mine)))
     return rows
 
 
@@ -140,7 +139,7 @@ def since(one: Fits) -> str:
     """From when a network fits: a year that is known, one that is predicted with its interval, or that it does not."""
     starts = one.starts
     last = f"{_year(one.latest)}" if one.latest is not None else "later"
-    within = f"({_year(one.earliest)} – {last})"
+    within = f"({_year(one.earliest)}–{last})"
     if starts.kind == "published" and one.stops is not None:
         return f"until {_year(one.stops.value)}"
     if starts.kind == "published":
