@@ -209,7 +209,10 @@ def test_the_page_shows_it(found: Fits):
     pytest.importorskip("altair")
     page = render_page((), command="gpugap fit", fits=found.fits)
     assert page.count("<section") == 2
-    for text in ("Does it fit?", "Tesla T4", "FITS", "predicted", "cublas", "Least to most", "Predicted, not measured"):
+    assert "dates unknown" not in page
+    assert "0 sessions" not in page
+    wanted = ("Does it fit?", "Tesla T4", "FITS", "predicted", "cublas", "Least to most", "Predicted, not measured")
+    for text in (*wanted, "nothing measured", "Ask again", "optimizer state"):
         assert text in page
     assert page.count("<svg xmlns") == 2  # the bars, and one timeline as all share one trace
     assert "Does it fit?" not in render_page((), command="gpugap report")
