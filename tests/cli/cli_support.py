@@ -1,5 +1,7 @@
-"""The real command in its own process, with a home and a store of the test's own."""
+"""The real command in its own process or in this one, with a home and a store of the test's own."""
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -7,6 +9,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
+
+import pytest
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -22,9 +27,7 @@ class Command:
     database: Path
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = (
-            os.environ | {"HOME": str(self.folder), "GPUGAP_DB": str(self.database), "NO_COLOR": "1"} | variables
-        )
+        environment = os.environ | self._variables() | variables
         return subprocess.Popen(
             [sys.executable, "-m", "gpugap", *arguments],
             cwd=self.folder,
@@ -35,6 +38,24 @@ class Command:
             text=True,
             preexec_fn=_hear_interrupts,  # noqa: PLW1509 - the suite starts no threads
         )
+
+    def _variables(self) -> dict[str, str]:
+        return {"HOME": str(self.folder), "GPUGAP_DB": str(self.database), "NO_COLOR": "1"}
+
+    def here(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """The same without a process of its own, which takes a second to start: for many refusals of one verb."""
+        from gpugap.cli.app import run
+
+        stdout, stderr = io.StringIO(), io.StringIO()
+        with (
+            patch.dict(os.environ, self._variables()),
+            contextlib.chdir(self.folder),
+            contextlib.redirect_stdout(stdout),
+            contextlib.redirect_stderr(stderr),
+            pytest.raises(SystemExit) as stop,
+        ):
+            run(list(arguments))
+        return subprocess.CompletedProcess(arguments, stop.value.code, stdout.getvalue(), stderr.getvalue())
 
     def __call__(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*arguments, **variables)

@@ -6,6 +6,11 @@ from pathlib import Path
 
 import pytest
 from cli_support import SPIN
+from typer.main import get_command
+
+from gpugap.cli.app import app, groups_of
+from gpugap.cli.config import load_config
+from gpugap.core.errors import InputError
 
 QUICK = ("--processes", "2", "--steps", "3", "--warmup", "1", "--details", "0")
 
@@ -53,7 +58,11 @@ def one_line(answer, exit_code: int, *words: str) -> None:
     ids=lambda value: " ".join(value) if isinstance(value, tuple) and value and isinstance(value[0], str) else None,
 )
 def test_arguments(gpugap, arguments, exit_code, words):
-    one_line(gpugap(*arguments), exit_code, *words)
+    one_line(gpugap.here(*arguments), exit_code, *words)
+
+
+def test_arguments_as_a_process(gpugap):
+    one_line(gpugap("measure", "resnet81"), 2, "unknown workload", "resnet18@32")
 
 
 FILES = {
@@ -132,7 +141,7 @@ RECORD = {
 def test_record_files(gpugap, text, words):
     (gpugap.folder / "bad.jsonl").write_text(text)
     for verb in (("compare", "bad.jsonl", "bad.jsonl"), ("records", "import", "bad.jsonl"), ("report", "bad.jsonl")):
-        one_line(gpugap(*verb), 2, "bad.jsonl", *words)
+        one_line(gpugap.here(*verb), 2, "bad.jsonl", *words)
 
 
 def test_a_truncated_file_keeps_its_whole_lines(gpugap):
@@ -171,6 +180,19 @@ def test_configuration_file(gpugap):
     assert "[3/3]" in answer.stderr
     (gpugap.folder / "gpugap.toml").write_text("[measure\n")
     one_line(gpugap("measure", "conv6"), 2, "gpugap.toml")
+
+
+def test_verbs_within_verbs_are_tables_too(tmp_path):
+    command = get_command(app)
+    groups = groups_of(command)
+    assert set(groups) == {name for name, verb in command.commands.items() if hasattr(verb, "commands")} >= {"records"}
+    for verb, inner in groups.items():
+        for name in inner:
+            (tmp_path / "gpugap.toml").write_text(f"[{verb}]\n{name} = 3\n")
+            with pytest.raises(InputError, match=rf"{verb}\.{name} is no table"):
+                load_config(tmp_path, groups)
+            (tmp_path / "gpugap.toml").write_text(f"[{verb}.{name}]\nmax-width = 3\n")
+            assert load_config(tmp_path, groups)[verb][name] == {"max_width": 3}
 
 
 @pytest.mark.torch

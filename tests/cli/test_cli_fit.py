@@ -45,7 +45,7 @@ def test_a_gate_for_a_build(gpugap):
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("FITS: train.py:make_step b32 takes up to")
     assert len(answer.stdout.splitlines()) == 1
-    answer = gpugap("fit", target, "--ci", "--budget", "100MiB")
+    answer = gpugap.here("fit", target, "--ci", "--budget", "100MiB")
     assert answer.returncode == 1
     assert answer.stdout.startswith("DOES NOT FIT")
 
@@ -56,7 +56,7 @@ def test_a_gpu_of_ones_own(gpugap):
     row += 'matrix_units = true\nsource = "me"\ndate = "2026-11-24"\nconfidence = "low"\n'
     for capability, code, said in (('compute_capability = "8.6"\n', 0, "My GPU"), ("", 3, "compute capability")):
         (gpugap.folder / "gpugap.toml").write_text(f"[[catalog.gpu]]\n{row}{capability}")
-        answer = gpugap("fit", gpugap.step_file(STEP), "--gpu", "mine", "--ci")
+        answer = gpugap.here("fit", gpugap.step_file(STEP), "--gpu", "mine", "--ci")
         assert answer.returncode == code, answer.stderr
         assert said in answer.stdout + answer.stderr
 
@@ -69,7 +69,7 @@ def test_bad_input_is_one_line(gpugap):
         ((target,), 2, "no GPU and no budget"),
         (("no_such.py:make_step", "--gpu", "t4"), 2, "cannot read"),
     ):
-        answer = gpugap("fit", *arguments)
+        answer = gpugap.here("fit", *arguments)
         assert answer.returncode == code, answer.stderr
         lines = [line for line in answer.stderr.splitlines() if line.startswith("gpugap: ")]
         assert len(lines) == 1

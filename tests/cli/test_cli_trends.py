@@ -107,8 +107,12 @@ FILES = {
 def test_bad_input(gpugap, arguments, words):
     for name, text in FILES.items():
         (gpugap.folder / f"{name}.csv").write_text(text)
-    answer = gpugap("trends", *arguments)
-    one_line(answer, 2, *words)
-    document = json.loads(gpugap("trends", *arguments, "--json").stdout)
+    one_line(gpugap.here("trends", *arguments), 2, *words)
+    document = json.loads(gpugap.here("trends", *arguments, "--json").stdout)
     check("output", document)
     assert document["ok"] is False
+
+
+def test_bad_input_as_a_process(gpugap):
+    (gpugap.folder / "few.csv").write_text(FILES["few"])
+    one_line(gpugap("trends", "few.csv"), 2, "4 points", "needs 5")

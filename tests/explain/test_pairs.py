@@ -254,13 +254,3 @@ def test_the_json_of_a_pair():
     assert plain["verdict"] == "faster"
     assert plain["speedup"]["kind"] == "measured"
     assert {"factor": "device", "a": "cpu", "b": "cuda"} in plain["differs"]
-
-
-def test_labels_tell_what_is_shared_and_what_is_not():
-    assert compare_cells(summary(cell=CPU), summary(cell=CUDA)).labels() == (
-        "conv6@32/train/b8/torch/fp32/default",
-        "cpu",
-        "cuda",
-    )
-    same = compare_cells(summary(session="x"), summary(session="y"))
-    assert same.labels()[1:] == ("session x", "session y")

@@ -2,46 +2,32 @@
 
 from __future__ import annotations
 
-import functools
-
 import pytest
 
 torch = pytest.importorskip("torch")
 
-from trace_meter import measured_peak, traced_peak  # noqa: E402
-
 from gpugap.core.cell import Cell  # noqa: E402
-from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks.torch import nets, trace  # noqa: E402
 from gpugap.frameworks.torch.nets.transformer import GPT2, ViT, language_loss  # noqa: E402
-from gpugap.frameworks.torch.step import body  # noqa: E402
-from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda  # noqa: E402
-from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer  # noqa: E402
+from gpugap.frameworks.torch.trace.optimizers import named_optimizer  # noqa: E402
 from gpugap.frameworks.torch.trace.sources import of_step, of_workload  # noqa: E402
 from gpugap.frameworks.torch.trace.variants import _checkpoint  # noqa: E402
 from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
 from gpugap.workloads import workload  # noqa: E402
 from gpugap.workloads.data import load_batch  # noqa: E402
 from gpugap.workloads.weights import initial_weights  # noqa: E402
+from trace_meter import as_the_cpu_can, real_peak, traced_peak, tracker_peak  # noqa: E402
 
 pytestmark = pytest.mark.torch
 AGREEMENT = 0.02
 
 
 @pytest.fixture(autouse=True)
-def _as_the_cpu_can(monkeypatch):
-    """Real CPU tensors have no fused softmax of float16; a scaler must not skip the step that makes optimizer state."""
-    monkeypatch.setattr(trace, "autocast_as_on_cuda", functools.partial(autocast_as_on_cuda, fused=False))
-    monkeypatch.setattr(torch.amp.GradScaler, "_maybe_opt_step", lambda self, optimizer, state, *a: optimizer.step(*a))
+def _as_the_cpu_can():
     torch.manual_seed(0)
-
-
-def real_peak(step: Step, precision: str) -> int:
-    for optimizer in step.optimizer_list:
-        as_on_gpu(optimizer)
-    with autocast_as_on_cuda(fused=False), kernels_as_on_cuda(Attention((8, 0), "math")):
-        return measured_peak(step, body(step, Setting(precision), "cpu"))
+    with as_the_cpu_can():
+        yield
 
 
 def gpt2() -> Step:
@@ -163,41 +149,6 @@ def test_accumulation_by_hand():
 )
 def test_against_torchs_own_tracker(make, optimizer: str):
     """`MemTracker` counts the same step on fake tensors, with hooks of its own."""
-    from torch._subclasses.fake_tensor import FakeTensorMode
-    from torch.distributed._tools.mem_tracker import MemTracker
-
     source = of_step("net", make())
-    batch = make().batch[0].shape[0]
-    wish = Wish(batch, optimizer=optimizer, attention="math", both=False)
-    ours = trace.trace(source, wish).first
-    with FakeTensorMode(allow_non_fake_inputs=True) as fake, kernels_as_on_cuda(Attention((8, 0), "math")):
-        step = source.build(batch, fake)
-        one = step.optimizers = named_optimizer(optimizer, step.models.parameters())
-        as_on_gpu(one)
-        for group in one.param_groups:
-            group["capturable"] = False
-        tracker = MemTracker()
-        tracker.track_external(step.models, one, *step.batch)
-        with tracker:
-            for _ in range(2):
-                one.zero_grad(set_to_none=True)
-                loss = step.loss(step.models(step.batch[0]), step.batch[1])
-                loss.backward()
-                with _counted():
-                    one.step()
-                peak = tracker.get_tracker_snapshot("peak")[torch.device("cpu")]["Total"]
-                tracker.reset_mod_stats()
-    assert traced_peak(ours) == pytest.approx(peak, rel=AGREEMENT)
-
-
-def _counted():
-    """Answers an optimizer that asks for the number of its step."""
-    from torch.utils._python_dispatch import TorchDispatchMode
-
-    class Count(TorchDispatchMode):
-        def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-            if func is torch.ops.aten._local_scalar_dense.default:
-                return 2.0
-            return func(*args, **(kwargs or {}))
-
-    return Count()
+    wish = Wish(make().batch[0].shape[0], optimizer=optimizer, attention="math", both=False)
+    assert traced_peak(trace.trace(source, wish).first) == pytest.approx(tracker_peak(source, wish), rel=AGREEMENT)

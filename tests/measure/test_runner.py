@@ -15,8 +15,9 @@ from factories import make_job
 from gpugap.core.errors import Unsupported
 from gpugap.core.setting import Setting
 from gpugap.core.version import __version__
+from gpugap.measure import worker
 from gpugap.measure.runner import probe, run_job
-from gpugap.sensors.libraries import preloadable_allocators
+from gpugap.sensors.libraries import ALLOCATOR_PACKAGES, preloadable_allocators
 
 TESTS = Path(__file__).parents[1]
 HANG_GUARD_S = 60
@@ -362,6 +363,15 @@ def test_an_allocator_is_loaded_before_the_process_starts(name: str):
 def test_an_allocator_that_cannot_be_loaded_is_told():
     record = run_job(make_job(setting=Setting(allocator="hoard")), {})
     assert (record.status, record.error["message"]) == ("unsupported", "hoard cannot be loaded here")
+    assert record.error["remedy"] == "name one of tcmalloc, jemalloc"
+
+
+@pytest.mark.parametrize(("name", "package"), ALLOCATOR_PACKAGES.items())
+def test_what_to_install_is_the_allocator_that_was_asked_for(name: str, package: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(worker, "allocator", lambda: "system")
+    with pytest.raises(Unsupported) as error:
+        worker._check_allocator(Setting(allocator=name))
+    assert error.value.remedy == f"install it: apt install {package}"
 
 
 @pytest.mark.parametrize(("onednn", "told"), [(True, "1"), (False, "0"), (None, "as it was")])

@@ -85,7 +85,7 @@ def test_after_selection_intervals_still_cover(truth):
         scores.append(score(curve, X, past, tests, positive=True))
         criteria.append(fits[-1].aicc(past))
     aicc = np.stack(criteria, axis=1)
-    best = winners(np.where(supported(aicc), gains(scores), -np.inf))
+    best = winners(np.where(supported(aicc), gains(scores, tests), -np.inf))
     weights = akaike_weights(np.where(np.stack([one.own for one in fits], axis=1), aicc, np.inf))
     models = [one.predict(NEW) for one in fits]
     columns = [weights[:, place : place + 1] for place in range(len(models))]
@@ -106,7 +106,7 @@ def test_a_selected_model_alone_would_cover_too_little():
     tests = cells(X)
     past, came = past[:200], came[:200]
     scores = [score(curve, X, past, tests, positive=True) for curve in CURVES[:7]]
-    best = winners(gains(scores))
+    best = winners(gains(scores, tests))
     ends = [fit(curve, X, past, positive=True).predict(NEW).interval(0.9) for curve in CURVES[:7]]
     low, high = (np.stack([one[side] for one in ends])[best, np.arange(200)] for side in (0, 1))
     assert covered(low, high, came)[2] < 0.7

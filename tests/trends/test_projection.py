@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -10,16 +11,18 @@ import pytest
 
 from gpugap.catalog.demand import ladder
 from gpugap.core.errors import BadSeries, BadValue, UnknownName
+from gpugap.core.estimate import Estimate
 from gpugap.trends.api import trends
 from gpugap.trends.claim import through
 from gpugap.trends.dates import decimal_year, year_end
 from gpugap.trends.gap import behind, crossing, fits
 from gpugap.trends.listing import named_series
-from gpugap.trends.models import rank
+from gpugap.trends.models import Ranking, rank
 from gpugap.trends.overview import overview, sentence
 from gpugap.trends.projection import REACH, Wish, project
+from gpugap.trends.rows import cautions
 from gpugap.trends.series import record_line
-from trend_samples import flat, made
+from trend_samples import WOBBLE, flat, made
 
 TODAY = date(2026, 11, 24)
 RECORD = "datacenter-memory-record"
@@ -27,6 +30,10 @@ RECORD = "datacenter-memory-record"
 
 def wish(**fields) -> Wish:
     return Wish(**fields)
+
+
+def needed(value: float, low: float | None = None, high: float | None = None) -> Estimate:
+    return Estimate(value, low, high, None, "B", "predicted", "made up", None)
 
 
 def test_constant_growth_is_projected():
@@ -116,6 +123,46 @@ def test_breaks_are_told():
     assert len(model.to_dict()["coefficients"]) == 3
 
 
+def test_a_break_that_only_the_last_points_show_does_not_project():
+    """It is the best description, and yet no origin of the backtest has seen what it says of later years."""
+
+    def bent(at: int, growth: float, wobble: float) -> Ranking:
+        values = (1.2 ** min(k, at) * growth ** max(0, k - at) * WOBBLE[k % 7] ** wobble for k in range(22))
+        return rank(flat(*values, first=2000))
+
+    ranking = bent(18, 1.8, 1.0)
+    late = ranking.of("break")
+    assert int(late.to_dict()["break"]["date"][:4]) in (2016, 2017, 2018)
+    assert late.aicc == min(model.aicc for model in ranking.models)
+    assert (late.supported, late.gain) == (True, None)
+    assert ranking.chosen is not late
+    alone = bent(17, 2.0, 0.5)  # nothing else describes the points
+    assert alone.chosen.curve.id == "break"
+    assert "too few origins" in alone.reason
+    assert project(named_series("datacenter-memory"), wish(), TODAY).chosen.curve.id != "break"
+    early = rank(flat(*(2 ** min(k, 6) * 1.1 ** max(0, k - 6) * (1 + 0.02 * (-1) ** k) for k in range(22)), first=2000))
+    assert early.chosen.curve.id == "break"
+
+
+def test_no_device_is_projected_above_the_record_line():
+    """Devices that catch up with the record are projected past it by their own curve alone."""
+    record = record_line(flat(*(100 * 1.05**k for k in range(16))), "r", "r")
+    rising = replace(flat(*(1.36**k * (1 + 0.05 * (-1) ** k) for k in range(16))), ceiling=record)
+    alone = project(replace(rising, ceiling=None), wish(until=year_end(2030)), TODAY).projection[-1].estimate
+    held, top = (project(one, wish(until=year_end(2030)), TODAY) for one in (rising, record))
+    for most in top.projection:
+        (one,) = (one for one in held.projection if one.date == most.date)
+        assert one.estimate.value <= most.estimate.value
+        assert one.estimate.high <= most.estimate.high
+    assert held.projection[-1].estimate.value == top.projection[-1].estimate.value < alone.value
+    assert any("alone would say" in text for text in cautions(held))
+    assert not any("alone would say" in text for text in cautions(top))
+    asked = project(rising, wish(until=year_end(2030), degree=1, log=True), TODAY)
+    assert asked.projection[-1].estimate.value > top.projection[-1].estimate.high
+    past = rising.until(year_end(2020))
+    assert past.ceiling.points[-1].date == year_end(2020)
+
+
 def test_no_projection_past_its_reach():
     series = made()
     first, last = series.x[0], series.x[-1]
@@ -173,14 +220,18 @@ def test_when_networks_fit():
     rungs = {rung.key: rung for rung in ladder()}
     past = fits(rungs["bert-large"], trend, line)
     assert past.starts.kind == "published"
-    assert past.earliest == past.latest == past.starts.value
+    assert past.earliest <= past.starts.value <= past.latest
+    sure = fits(rungs["bert-large"], trend, line, lambda _: needed(past.need.value))
+    assert sure.earliest == sure.latest == sure.starts.value == past.starts.value
     value = 4 * line.points[-1].value
-    year, early, late = crossing(trend, value)
+    year, early, late = crossing(trend, needed(value))
     assert year.kind == "predicted"
     assert early <= year.value <= late
     at = trend.fan[[x for x, _ in trend.fan].index(year.value)][1]
     assert at.value >= value
-    never, _, _ = crossing(trend, 1e30)
+    unsure, sooner, later = crossing(trend, needed(value, 0.5 * value, 2 * value))
+    assert (unsure.value, sooner < early, later > late) == (year.value, True, True)
+    never, _, _ = crossing(trend, needed(1e30))
     assert never.value is None
     assert "not by" in never.method
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import calendar
 import functools
 import re
 from dataclasses import asdict, dataclass
@@ -28,8 +29,8 @@ _DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
 
 
 @functools.lru_cache(maxsize=1024)
-def first_day(text: str) -> day:
-    """The first day of ``2026``, ``2026-03`` or ``2026-03-18``.
+def days_of(text: str) -> tuple[day, day]:
+    """The first and the last day of ``2026``, ``2026-03`` or ``2026-03-18``.
 
     Raises:
         ValueError: no such day.
@@ -37,7 +38,20 @@ def first_day(text: str) -> day:
     found = _DATE.fullmatch(text)
     if found is None:
         raise ValueError(f"{text!r} is not a date such as 2026-03-18, 2026-03 or 2026")
-    return day(*(int(part or 1) for part in found.groups()))
+    year, month, number = found.groups()
+    first = day(int(year), int(month or 1), int(number or 1))
+    last_month = int(month or 12)
+    last = int(number or calendar.monthrange(first.year, last_month)[1])
+    return first, first.replace(month=last_month, day=last)
+
+
+def first_day(text: str) -> day:
+    """The first day of ``2026``, ``2026-03`` or ``2026-03-18``.
+
+    Raises:
+        ValueError: no such day.
+    """
+    return days_of(text)[0]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -70,7 +70,7 @@ def run(arguments: list[str] | None = None) -> None:
     try:
         command: Any = get_command(app)
         _hide_variables(command)
-        options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config()}
+        options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config(groups=groups_of(command))}
         status = command.main(arguments, prog_name="gpugap", standalone_mode=False, **options)
         sys.stdout.flush()
     except GpugapError as error:
@@ -86,6 +86,12 @@ def run(arguments: list[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 0
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def groups_of(command: Any) -> dict[str, frozenset[str]]:
+    """Verbs that have verbs of their own, and those, of the command as click knows it."""
+    verbs = getattr(command, "commands", {})
+    return {name: frozenset(verb.commands) for name, verb in verbs.items() if hasattr(verb, "commands")}
 
 
 def _hide_variables(command: Any) -> None:

@@ -7,7 +7,7 @@ from datetime import date as day
 from typing import TYPE_CHECKING, Any
 
 from gpugap.cli.tables import Table
-from gpugap.core.units import UNKNOWN, gibibytes, significant
+from gpugap.core.units import amount, significant
 
 if TYPE_CHECKING:
     from gpugap.catalog import Catalog, Cpu, FreeTier, Gpu, Offer
@@ -249,10 +249,9 @@ def _offers(offers: Sequence[dict[str, Any]], row: dict[str, Any]) -> Iterator[s
 
 
 def _quantity(number: dict[str, Any]) -> str:
+    """Sizes and rates with prefixes; every other number as its source writes it."""
     value, unit = number["value"], number["unit"]
-    if unit == "B":
-        return gibibytes(value)
-    if unit in ("FLOP/s", "OP/s", "B/s"):
-        prefix, scale = ("T", 1e12) if value >= 1e12 else ("G", 1e9)
-        return f"{significant(value / scale, 4)} {prefix}{unit}"
-    return f"{value:g} {unit}" if value is not None else UNKNOWN
+    return amount(value, unit, 3 if unit == "B" else 4) if unit in _PREFIXED else f"{value:g} {unit}"
+
+
+_PREFIXED = ("B", "B/s", "FLOP/s", "OP/s")

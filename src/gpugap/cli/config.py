@@ -7,14 +7,19 @@ Tables are verbs, keys are options: ``[measure]`` with ``batch = 64``. The comma
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from gpugap.core.errors import InputError
 
 
-def load_config(folder: Path | None = None) -> dict[str, Any]:
+def load_config(folder: Path | None = None, groups: Mapping[str, Collection[str]] | None = None) -> dict[str, Any]:
     """Option defaults by verb; empty without a file.
+
+    Args:
+        folder: where the file lies; the working folder where None.
+        groups: verbs with verbs of their own, and those; what they are named must be tables.
 
     Raises:
         InputError: the file is not TOML, or holds something else than tables of verbs.
@@ -22,10 +27,10 @@ def load_config(folder: Path | None = None) -> dict[str, Any]:
     folder = folder or Path.cwd()
     own, project = folder / "gpugap.toml", folder / "pyproject.toml"
     if own.is_file():
-        return _tables(_read(own), own.name)
+        return _tables(_read(own), own.name, groups or {})
     if project.is_file():
         table = _read(project).get("tool", {}).get("gpugap", {})
-        return _tables(table, project.name)
+        return _tables(table, project.name, groups or {})
     return {}
 
 
@@ -36,22 +41,18 @@ def _read(path: Path) -> dict[str, Any]:
         raise InputError(f"{path.name} cannot be read: {error}", "correct it or move it away") from error
 
 
-def _tables(content: Any, file: str) -> dict[str, Any]:
+def _tables(content: Any, file: str, groups: Mapping[str, Collection[str]]) -> dict[str, Any]:
     """Tables of verbs, and in those of verbs with verbs of their own.
 
     Raises:
         InputError: what should be a table is none.
     """
     verbs = content if isinstance(content, dict) else {"tool.gpugap": content}
-    inner = {f"{verb}.{name}": table for verb in _GROUPS for name, table in _of(verbs, verb) if name in _INNER}
+    inner = {f"{verb}.{name}": table for verb, own in groups.items() for name, table in _of(verbs, verb) if name in own}
     for verb, table in {**verbs, **inner}.items():
         if not isinstance(table, dict):
             raise InputError(f"{file}: {verb} is no table", f"write [{verb}] and options below it")
     return _names(verbs)
-
-
-_GROUPS = ("catalog", "records")
-_INNER = ("list", "show", "search", "check", "export", "update", "import", "delete")
 
 
 def _of(verbs: dict[str, Any], verb: str) -> list[tuple[str, Any]]:

@@ -89,12 +89,14 @@ def _overview(wish: Wish, output: Output) -> None:
 
     found: Overview = overview(wish)
     if not output.as_json:
+        from gpugap.cli.tables import Table
         from gpugap.trends.rows import FITS_HEADER, OVERVIEW_HEADER, OVERVIEW_NUMBERS, fits_rows, overview_rows
 
         trends = (*found.trends, *found.gaps)
         output.table(OVERVIEW_HEADER, overview_rows(trends), title="Series and projections", numbers=OVERVIEW_NUMBERS)
-        title = "From when a training step fits, at the least: one sample, Adam (≈ predicted)"
-        output.table(FITS_HEADER, fits_rows(found.fits), title=title, numbers="need")
+        title = "From when a training step fits: one sample, Adam, need traced (≈ projected)"
+        numbers = frozenset(FITS_HEADER[1:3])
+        output.show(Table(FITS_HEADER, fits_rows(found.fits), numbers, spare=frozenset(FITS_HEADER[2:3])), title)
         for text in found.sentences[len(trends) :]:
             output.line(text)
             output.line()

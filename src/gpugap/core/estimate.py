@@ -61,6 +61,12 @@ class Estimate:
             return None
         return (self.high - self.low) / (2 * abs(self.value))
 
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Both ends of the interval; the value itself where there is none, 0 where nothing is known."""
+        value = self.value or 0.0
+        return (value, value) if self.low is None or self.high is None else (self.low, self.high)
+
     def to_dict(self) -> dict[str, Any]:
         """The estimate as the JSON object of `docs/schemas/estimate.schema.json`."""
         return asdict(self)

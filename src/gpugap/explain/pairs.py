@@ -55,15 +55,6 @@ class Pair:
         of_a, of_b = (agreed_with(side.cell, environment_of(side), known) for side in (self.a, self.b))
         return replace(self, verified=bool(of_a & of_b))
 
-    def labels(self) -> tuple[str, str, str]:
-        """What both cells share, and what only A and only B is; the sessions where the cells are equal."""
-        a, b = self.a.cell.words, self.b.cell.words
-        shared = "/".join(word for word in a if word in b)
-        sides = ["/".join(word for word in x if word not in y) for x, y in ((a, b), (b, a))]
-        if not any(sides):
-            sides = [f"session {side.records[0].session}" for side in (self.a, self.b)]
-        return shared, sides[0] or "-", sides[1] or "-"
-
     def to_dict(self) -> dict[str, Any]:
         """A pair of ``gpugap.compare/1``."""
         different, check = differing(self.a.cell, self.b.cell), self.cross_check()

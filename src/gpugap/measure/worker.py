@@ -37,7 +37,7 @@ from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
-from gpugap.sensors.libraries import allocator
+from gpugap.sensors.libraries import ALLOCATOR_PACKAGES, allocator
 from gpugap.sensors.redact import redacted
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
@@ -184,7 +184,9 @@ def _check_allocator(setting: Setting) -> str:
     """
     found = allocator()
     if setting.allocator not in (None, found):
-        raise Unsupported(f"{setting.allocator} cannot be loaded here", "install it: apt install libtcmalloc-minimal4")
+        package = ALLOCATOR_PACKAGES.get(setting.allocator or "")
+        remedy = f"install it: apt install {package}" if package else f"name one of {', '.join(ALLOCATOR_PACKAGES)}"
+        raise Unsupported(f"{setting.allocator} cannot be loaded here", remedy)
     return found
 
 

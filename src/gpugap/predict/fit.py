@@ -108,17 +108,11 @@ class Fit:
 
 def judge(device: Estimate, usable: Estimate) -> FitVerdict:
     """FITS, MARGINAL or DOES NOT FIT; of an uncertain usable memory the end that makes the verdict hold counts."""
-    least, most = _ends(usable)
-    low, high = _ends(device)
+    least, most = usable.ends
+    low, high = device.ends
     if high <= least:
         return "FITS"
     return "DOES NOT FIT" if low > most else "MARGINAL"
-
-
-def _ends(estimate: Estimate) -> tuple[float, float]:
-    value = estimate.value or 0.0
-    low = value if estimate.low is None else estimate.low
-    return low, value if estimate.high is None else estimate.high
 
 
 def suits(oplist: OpList, capability: Capability) -> bool:
@@ -136,7 +130,7 @@ def largest_batch(traced: Traced, target: Target, *, channels_last: bool = False
     """
     if traced.second is None:
         return Estimate(None, None, None, None, "1", "predicted", f"unknown: {traced.why}", None)
-    least, most = _ends(target.usable)
+    least, most = target.usable.ends
     bounds = {"most": least, "likely": target.usable.value or least, "least": most}
 
     def total(case: str) -> Callable[[int], float]:

@@ -118,6 +118,8 @@ def memory(oplist: OpList, capability: Capability, *, channels_last: bool = Fals
     reserved = _estimate(least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
     ends = (least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
     device = _estimate(*(end + context for end, context in zip(ends, CONTEXT, strict=True)))
+    context = " to ".join(f"{size // MIB}" for size in (CONTEXT[0], CONTEXT[2]))
+    context = f"{context} MiB, likely {CONTEXT[1] // MIB} (recalled, not measured)"
     return Memory(
         allocated,
         reserved,
@@ -126,7 +128,7 @@ def memory(oplist: OpList, capability: Capability, *, channels_last: bool = Fals
         _peak(oplist, likely.peak),
         likely.timeline_bytes,
         tuple(_phases(oplist)),
-        assumptions(oplist, capability) | {"context": f"{CONTEXT[0] // MIB} to {CONTEXT[2] // MIB} MiB, likely 400"},
+        assumptions(oplist, capability) | {"context": context},
     )
 
 

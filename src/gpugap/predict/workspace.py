@@ -21,9 +21,10 @@ _HALF = ("float16", "bfloat16")
 _WINOGRAD = 2.25
 """Tiles of 6×6 for outputs of 4×4: (6 / 4)², the most that a non-fused Winograd convolution expands its tensors by."""
 _CUDNN_MOST, _CUDNN_LIKELY = 1024 * MIB, 256 * MIB
-"""cuDNN takes a kernel with less workspace where memory is short, so what is beyond these is never what fails."""
+"""Recalled from profiles of training, not measured here and in no document of cuDNN's. cuDNN takes a kernel with less
+workspace where memory is short, so what is beyond these is never what fails."""
 _UNTRACED = 0.02
-"""Share of the peak for temporaries of kernels that are not modeled, in the worst case."""
+"""Share of the peak for temporaries of kernels that are not modeled, in the worst case: a judgment, not measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ def assumptions(oplist: OpList, capability: Capability) -> dict[str, str]:
         one = CUBLAS_HOPPER if capability >= _HOPPER else CUBLAS
         said["cublas"] = f"{one / MIB:g} MiB of workspace each for forward and backward pass"
     if "conv" in kinds:
-        said["cudnn"] = f"0 to {_CUDNN_MOST // MIB} MiB of workspace a convolution, likely up to {_CUDNN_LIKELY // MIB}"
+        bounds = f"0 to {_CUDNN_MOST // MIB} MiB of workspace a convolution, likely up to {_CUDNN_LIKELY // MIB}"
+        said["cudnn"] = f"{bounds} (recalled, not measured)"
     if oplist.optimizer:
         said["optimizer"] = oplist.optimizer + (
             ", with temporaries for all parameters at once" if "foreach" in oplist.optimizer else ""

@@ -122,8 +122,10 @@ def _timeline(one: Fit, name: str) -> Html:
         Marks("circle", [{"x": x[peak], "y": _height(most, most)}], {"fill": "var(--predicted)"}, radius=4.5),
         Marks("text", [{"y": _TOP + 4, "text": said}], LARGE, at=LEFT + WIDTH + 16, limit=RIGHT - 16),
         Marks("text", [{"y": _TOP + 10, "text": _title(one)}], LARGE, at=6, limit=LEFT - 16),
-        Marks("text", [{"y": _TOP + 26, "text": _peak(one)}], SMALL, at=6, limit=LEFT - 16),
     ]
+    for place, said_of_peak in enumerate(_peak(one).split(", ")):
+        at = [{"y": _TOP + 26 + 14 * place, "text": said_of_peak}]
+        marks.append(Marks("text", at, SMALL, at=6, limit=LEFT - 16))
     about = f"Allocated memory over one step of {_title(one)}; peak {said}, {_peak(one)}"
     return draw_free(marks, _TOP + _PLOT + 24, name, about)
 
@@ -147,7 +149,7 @@ def _peak(one: Fit) -> str:
     peak = one.memory.peak
     if peak is None:
         return ""
-    place = f" in {peak.module}" if peak.module else ""
+    place = f", in {peak.module}" if peak.module else ""
     return f"peak: {peak.phase}, {peak.op.removeprefix('aten.')}{place}"
 
 
@@ -173,8 +175,11 @@ def _count(number: float | None) -> str:
 
 
 def _assumed(one: Fit) -> Html:
-    """What was assumed, what was not counted, and what takes less."""
-    told: list[Content] = [joined([tag("b", f"{topic}: "), said]) for topic, said in one.memory.assumed.items()]
+    """What it consists of, what was assumed, what was not counted, and what takes less."""
+    sizes = one.memory.components_bytes.items()
+    parts = ", ".join(f"{name.replace('_', ' ')} {gibibytes(size)}" for name, size in sizes if size)
+    told: list[Content] = [joined([tag("b", f"{one.target.name}: "), parts])]
+    told += [joined([tag("b", f"{topic}: "), said]) for topic, said in one.memory.assumed.items()]
     told += [joined([tag("b", "not counted: "), f"{name}, {where}"]) for name, where in one.uncounted.items()]
     for saving in one.savings:
         told.append(joined([tag("b", "saves: "), f"{saving.change}: {figures.shown(saving.device)}, {saving.verdict}"]))

@@ -92,10 +92,11 @@ def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
-    first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
+    foreseen = fits and not contents.records
+    first = joined([tag("b", title), " · gpugap · ", "nothing measured" if foreseen else _dates(contents)])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", found.lead if contents.records or not fits else fit_lead(fits)),
+        tag("h1", fit_lead(fits) if foreseen else found.lead),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
@@ -126,7 +127,10 @@ def _sections(
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
     yield "memory", ("Does it fit?", fit_section(fits))
-    yield "again", ("Measure it again", _again(contents, command))
+    if contents.records or not fits:
+        yield "again", ("Measure it again", _again(contents, command))
+    else:
+        yield "again", ("Ask again", tag("pre", tag("code", command)))
 
 
 def _speedups(contents: Contents) -> Html:

@@ -25,9 +25,8 @@ _BACKTEST = (
     "the best, which may not win. Weight: share in the interval of all models."
 )
 _FITS = (
-    "The least a training step takes: one sample, Adam, 16 bytes a parameter and what the backward pass keeps, "
-    "counted. Since: a device of the class, or the survey, reached it then. ≈: projected, with the years at which the "
-    "ends of the interval get there."
+    "What a training step of one sample with Adam takes, traced, least to most. Since: a device of the class, or the "
+    "survey, had as much then. ≈: projected. In parentheses: the years by the ends of the intervals, where they differ."
 )
 
 
@@ -95,8 +94,8 @@ def _correlation(trend: Trend) -> str:
 
 
 def _fits(found: Overview) -> Html:
-    heads = ["Network", "Need", *(CLASSES[line][:1].upper() + CLASSES[line][1:] for line in CLASSES)]
-    return table(_FITS, heads, [Group("", rows.fits_rows(found.fits))], "tnttt")
+    heads = ["Network", "Need", "Least to most", *(CLASSES[line][:1].upper() + CLASSES[line][1:] for line in CLASSES)]
+    return table(_FITS, heads, [Group("", rows.fits_rows(found.fits))], "tnnttt")
 
 
 def _overview(trends_: Sequence[Trend]) -> Html:

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 _ALLOCATOR = re.compile(r"lib(tcmalloc|jemalloc|mimalloc|snmalloc|rpmalloc|hoard|scudo)")
+_PRELOADABLE = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemalloc",)}
+ALLOCATOR_PACKAGES = {"tcmalloc": "libtcmalloc-minimal4", "jemalloc": "libjemalloc2"}
+"""Debian's packages of the allocators that can be preloaded."""
 
 
 def loaded_libraries(root: Path = Path("/")) -> frozenset[str] | None:
@@ -46,12 +49,12 @@ def allocator(root: Path = Path("/")) -> str:
 def preloadable_allocators() -> dict[str, str]:
     """Allocators installed here that the loader can put before the C library's (Linux): file names by name.
 
-    They are tcmalloc and jemalloc, as ``apt install libtcmalloc-minimal4`` and ``libjemalloc2`` bring them.
+    They are those of `ALLOCATOR_PACKAGES`.
     """
     if sys.platform != "linux":
         return {}
-    known = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemalloc",)}
-    files = {name: next(filter(None, map(ctypes.util.find_library, kinds)), None) for name, kinds in known.items()}
+    find = ctypes.util.find_library
+    files = {name: next(filter(None, map(find, kinds)), None) for name, kinds in _PRELOADABLE.items()}
     return {name: file for name, file in files.items() if file}
 
 

@@ -55,12 +55,14 @@ class Scores:
         error: median of the absolute error: of the natural logarithm for a positive quantity, raw otherwise.
         covered: share of observations inside their prediction interval.
         stretch: factor by which the intervals would have had to be wider to cover their share of the cell.
+        own: whether it was a curve of its own there: a line with a break, not one in which none was found.
     """
 
     log_score: Array
     error: Array
     covered: Array
     stretch: Array
+    own: NDArray[np.bool_]
 
 
 def cells(x: Array, horizons: Sequence[int] = HORIZONS) -> list[Cell]:
@@ -93,7 +95,8 @@ def score(curve: Curve, x: Array, values: Array, tests: Sequence[Cell], positive
         positive: whether the quantity cannot be 0 or less.
     """
     shape = (len(values), len(tests))
-    found = Scores(*(np.full(shape, np.nan) for _ in range(4)))
+    unknown = [np.full(shape, np.nan) for _ in range(4)]
+    found = Scores(unknown[0], unknown[1], unknown[2], unknown[3], np.zeros(shape, dtype=bool))
     for origin in dict.fromkeys(test.origin for test in tests):
         mine = [place for place, test in enumerate(tests) if test.origin == origin]
         known = tests[mine[0]].known
@@ -105,6 +108,7 @@ def score(curve: Curve, x: Array, values: Array, tests: Sequence[Cell], positive
             targets = tests[place].targets
             came = values[np.ix_(rows, targets)]
             _fill(found, (rows, place), fitted.predict(x[targets]), came)
+            found.own[rows, place] = fitted.own
     return found
 
 
@@ -127,19 +131,30 @@ def _fill(found: Scores, where: tuple[NDArray[np.intp], int], predicted: Predict
     found.stretch[where] = np.quantile(predicted.stretch_needed(came, LEVEL), LEVEL, axis=1)
 
 
-def gains(scores: Sequence[Scores]) -> Array:
+def gains(scores: Sequence[Scores], tests: Sequence[Cell]) -> Array:
     """Mean log score of each curve less that of the first, over the cells both could be fitted in.
 
     Args:
         scores: one a curve; the first is the reference.
+        tests: the cells.
 
     Returns:
-        (series, curves); minus infinity for a curve that missed more than half of the cells.
+        (series, curves); minus infinity for a curve that missed more than half of the cells, or that was one of its own
+        at fewer than `MIN_ORIGINS` origins: a break that only the last points show was never put to the test.
     """
     stacked = np.stack([one.log_score - scores[0].log_score for one in scores], axis=2)
     counted = np.isfinite(stacked).sum(axis=1)
+    tried = np.stack([_tried(one, tests) for one in scores], axis=1)
     mean = _quiet_mean(stacked)
-    return np.asarray(np.where(2 * counted >= stacked.shape[1], mean, -np.inf))
+    return np.asarray(np.where((2 * counted >= stacked.shape[1]) & tried, mean, -np.inf))
+
+
+def _tried(scores: Scores, tests: Sequence[Cell]) -> NDArray[np.bool_]:
+    """Whether a curve was one of its own at enough of the origins at which it was fitted."""
+    origins = [test.origin for test in tests]
+    first = [origins.index(origin) for origin in dict.fromkeys(origins)]
+    fitted = np.isfinite(scores.log_score[:, first]).sum(axis=1)
+    return np.asarray(scores.own[:, first].sum(axis=1) >= np.minimum(fitted, MIN_ORIGINS))
 
 
 def winners(gained: Array) -> NDArray[np.intp]:

@@ -64,7 +64,7 @@ class Tracer:
 
 def _source(step: str | Step, mode: str) -> Source:
     if not isinstance(step, str):
-        _of_torch(framework_of(step), type(step).__name__)
+        _of_torch(framework_of(step), _named(step))
         from gpugap.frameworks.torch.trace.sources import of_step
 
         return of_step(_named(step), step)

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import calendar
-import re
 from datetime import date, timedelta
 
+from gpugap.catalog.facts import days_of
 from gpugap.core.errors import BadValue
-
-_DATE = re.compile(r"(\d{4})(?:-(\d\d))?(?:-(\d\d))?", re.ASCII)
 
 
 def last_day(text: str, what: str) -> date:
@@ -21,13 +19,9 @@ def last_day(text: str, what: str) -> date:
     Raises:
         BadValue: not a date.
     """
-    found = _DATE.fullmatch(text.strip())
     try:
-        if found is None:
-            raise ValueError
-        year, month = int(found[1]), int(found[2] or 12)
-        return date(year, month, int(found[3] or calendar.monthrange(year, month)[1]))
-    except ValueError as error:  # also calendar.IllegalMonthError
+        return days_of(text.strip())[1]
+    except ValueError as error:
         raise BadValue(f"{what} {text!r} is not a date", "write it as 2026, 2026-03 or 2026-03-18") from error
 
 

@@ -31,7 +31,8 @@ def need_series(need: Series, owned: Series, id: str, title: str) -> Series:
         before = [one for one in owned.points if one.date <= point.date]
         if before:
             method = f"{point.estimate.method}; over {owned.title}, {before[-1].date}"
-            value = Estimate(point.value / before[-1].value, None, None, None, "1", "predicted", method, None)
+            low, high = (end / before[-1].value for end in point.estimate.ends)
+            value = Estimate(point.value / before[-1].value, low, high, None, "1", "predicted", method, None)
             points.append(Point(point.date, value, point.label))
     return make_series(id, title, "1", points, f"{need.source}; {owned.source}")
 
@@ -59,12 +60,14 @@ class Fits:
 
     Attributes:
         network: of the ladder.
-        need: least memory of a training step.
+        need: memory of a training step, with interval.
         line: id of the series that stands for the class.
-        starts: decimal year from which it fits: published where it has happened, else predicted; no value where it is
-            not reached by the end of the projection.
-        earliest: decimal year before which it does not fit, by the upper end of the interval; None where it never does.
-        latest: decimal year from which it fits by the lower end as well; None where that lies past the projection.
+        starts: decimal year from which its likely need fits: published where a device has had as much, else predicted;
+            no value where it is not reached by the end of the projection.
+        earliest: decimal year before which it does not fit, by the least need and the upper end of the projection; None
+            where it never does.
+        latest: decimal year from which it fits by the most need and the lower end of the projection; None where that
+            lies past the projection.
         stops: decimal year from which it no longer fits, where the line has fallen below the need; None elsewhere.
     """
 
@@ -99,15 +102,16 @@ def fits(rung: Rung, trend: Trend, observed: Series, needed: Need = training_byt
         needed: the memory of a training step of a network, in bytes.
     """
     need = needed(rung)
-    least = need.value or 0.0
-    first = first_with(observed, least)
-    if first is not None:
-        starts = published(decimal_year(first.date), "year", first.label or observed.source)
-        return Fits(
-            rung.name, need, trend.series.id, starts, starts.value, starts.value, _stop(trend.used, first, least)
-        )
-    starts, earliest, latest = crossing(trend, least)
-    return Fits(rung.name, need, trend.series.id, starts, earliest, latest, None)
+    starts, earliest, latest = crossing(trend, need)
+    first = first_with(observed, need.value or 0.0)
+    before, after = (first_with(observed, end) for end in need.ends)
+    earliest = decimal_year(before.date) if before else earliest
+    latest = decimal_year(after.date) if after else latest
+    if first is None:
+        return Fits(rung.name, need, trend.series.id, starts, earliest, latest, None)
+    starts = published(decimal_year(first.date), "year", first.label or observed.source)
+    stops = _stop(trend.used, first, need.value or 0.0)
+    return Fits(rung.name, need, trend.series.id, starts, earliest, latest, stops)
 
 
 def _stop(series: Series, first: Point, least: float) -> Estimate | None:
@@ -120,18 +124,25 @@ def _stop(series: Series, first: Point, least: float) -> Estimate | None:
     return published(decimal_year(fell.date), "year", fell.label)
 
 
-def crossing(trend: Trend, value: float) -> tuple[Estimate, float | None, float | None]:
-    """When the projection passes a value: decimal year, and the years at which the ends of the interval do.
+def crossing(trend: Trend, need: Estimate) -> tuple[Estimate, float | None, float | None]:
+    """When the projection passes a need: decimal year, and the years at which the ends of the intervals do.
+
+    Args:
+        trend: of what there is.
+        need: of what is needed; its low end is held against the projection's high end, and the other way around.
 
     Returns:
         The year (no interval where an end lies past the projection), the earliest, the latest.
     """
     last = float(trend.used.x[-1])
     ahead = [(x, estimate) for x, estimate in trend.fan if x > last]
+    pairs = (("value", need.value or 0.0), ("high", need.ends[0]), ("low", need.ends[1]))
     middle, early, late = (
-        next((x for x, one in ahead if (getattr(one, end) or 0.0) >= value), None) for end in ("value", "high", "low")
+        next((x for x, one in ahead if (getattr(one, end) or 0.0) >= bound), None) for end, bound in pairs
     )
-    method = f"{trend.chosen.curve.title} of {trend.series.id}; interval from the ends of the {LEVEL:.0%} intervals"
+    method = (
+        f"{trend.chosen.curve.title} of {trend.series.id}; ends from those of the {LEVEL:.0%} interval and of the need"
+    )
     closed = middle is not None and early is not None and late is not None
     if middle is None:
         method = f"not by {trend.fan[-1][0]:.0f}, where the projection of {trend.series.id} ends"

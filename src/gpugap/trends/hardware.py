@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 from gpugap.catalog import Gpu, gpus
 from gpugap.trends.dates import last_day
@@ -62,6 +63,8 @@ def hardware_series(id: str) -> Series | None:
         if value is not None and gpu.confidence != "low":
             points.append(Point(last_day(gpu.release_date, gpu.key), published(value, unit, gpu.source), gpu.name))
     whole = make_series(id, title, unit, points, _SOURCE)
-    if line == "":
-        return whole
-    return record_line(whole, id, title) if line == "record" else median_line(whole, id, title)
+    top = f"{group}-{quantity}-record"
+    record = record_line(whole, top, dict(hardware_ids())[top])
+    if line == "record":
+        return record
+    return replace(whole if line == "" else median_line(whole, id, title), ceiling=record)

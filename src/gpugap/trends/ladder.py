@@ -1,40 +1,30 @@
-"""The least memory a training step of each network of the ladder takes.
+"""The memory a training step of each network of the ladder takes: traced, not counted.
 
-Counted, not traced: one sample a step, Adam, nothing sharded, offloaded or recomputed but attention weights. State is
-16 bytes a parameter, in fp32 (4 weight, 4 gradient, 8 moments) as in mixed precision (2 + 2 + 4 + 8; Rajbhandari et al.
-2020, ZeRO, section 3.1). What is kept for the backward pass: of convolutional networks 4 bytes a number; of
-transformers 34 bytes a token, width and layer in 16 bits (Korthikanti et al. 2022, arXiv:2205.05198, equation 1 without
-the attention term, which kernels in the manner of FlashAttention do not keep). What is left out - logits, workspace,
-allocator, context - makes the real need larger, so that "does not fit" holds and "fits" is the best case: for VGG-16
-and GPT-2 small in fp32 the count lies 7 and 22 % below the least device total that ``gpugap fit`` traces (2.44 and
-2.97 GB). Whoever has a traced need passes another `Need`.
+One sample a step, Adam in one kernel (fused), the one of fp32 and bf16 autocast that takes less, attention that keeps
+no scores; nothing sharded, offloaded or recomputed. Built from the dimensions in ``catalog/ladder.csv`` and traced as
+``gpugap fit`` traces; as the largest take minutes, the results are kept in ``catalog/ladder_memory.csv``, which
+``benchmarks/ladder_memory.py`` derives.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from gpugap.catalog.demand import Rung, ladder
+from gpugap.catalog.demand import Rung, ladder, ladder_memory
 from gpugap.core.estimate import Estimate
 from gpugap.trends.dates import last_day
 from gpugap.trends.series import Point, Series, make_series
 
 Need = Callable[[Rung], Estimate]
 
-STATE_BYTES = 16
-TOKEN_BYTES = 34
-NUMBER_BYTES = 4
-METHOD = "16 B a parameter and what the backward pass of one sample keeps, counted"
+TITLE = "memory of a training step of one sample, networks of the ladder at their release"
 
 
 def training_bytes(rung: Rung) -> Estimate:
-    """The least memory of a training step with one sample: a predicted lower end, in bytes."""
-    if rung.kind == "transformer":
-        kept = TOKEN_BYTES * (rung.layers or 0) * (rung.width or 0) * (rung.context or 0)
-    else:
-        kept = NUMBER_BYTES * (rung.saved_per_sample or 0)
-    need = STATE_BYTES * rung.parameters + kept
-    return Estimate(float(need), None, None, None, "B", "predicted", METHOD, None)
+    """The device total of a training step with one sample, in bytes: likely, least and most."""
+    row = ladder_memory()[rung.key]
+    ends = (float(row.likely_bytes), float(row.low_bytes), float(row.high_bytes))
+    return Estimate(*ends, None, "B", "predicted", f"{row.source}, {row.precision}, {row.date}", None)
 
 
 def ladder_series(need: Need = training_bytes) -> Series:
@@ -44,5 +34,4 @@ def ladder_series(need: Need = training_bytes) -> Series:
         need: the memory of a training step of a network, in bytes.
     """
     points = [Point(last_day(rung.released, rung.key), need(rung), rung.name) for rung in ladder()]
-    title = "least memory of a training step, networks of the ladder at their release"
-    return make_series("ladder-memory", title, "B", points, "papers named in catalog/ladder.csv; memory counted")
+    return make_series("ladder-memory", TITLE, "B", points, "papers named in catalog/ladder.csv; memory traced")

@@ -10,7 +10,7 @@ from gpugap.core.errors import UnknownName
 from gpugap.trends.dates import last_day
 from gpugap.trends.gap import behind_series, gap_series, need_series
 from gpugap.trends.hardware import hardware_ids, hardware_series
-from gpugap.trends.ladder import ladder_series
+from gpugap.trends.ladder import TITLE, ladder_series
 from gpugap.trends.series import Point, Series, make_series, published, record_line
 
 DEFAULT = ("datacenter-memory-record", "consumer-memory-record", "owned-memory-median", "model-parameters-record")
@@ -25,10 +25,10 @@ _DEMAND: Mapping[str, str] = {
     "training-compute-median": "training compute of notable models, median of each year",
 }
 _OTHERS: Mapping[str, str] = {
-    "ladder-memory": "least memory of a training step, networks of the ladder at their release",
+    "ladder-memory": TITLE,
     "gap-datacenter-consumer": "largest data-center memory over largest consumer memory",
     "gap-datacenter-owned": "largest data-center memory over what the median computer with Steam has",
-    "gap-need-owned": "least memory of a training step over what the median computer with Steam has",
+    "gap-need-owned": "memory of a training step of one sample over what the median computer with Steam has",
     "years-behind-consumer": "years since the data center had the memory of the largest consumer card",
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +63,7 @@ class Model:
         supported: whether AICc lies within 10 of the best.
         horizons: scores by horizon; empty without a backtest.
         gain: mean log score less that of the simplest model, on equal terms; None without a backtest, or where it could
-            not be fitted at half of the origins.
+            not be fitted at half of the origins, or showed its form (a break) at fewer than four.
         widening: factor by which intervals are widened, by horizon.
     """
 
@@ -121,6 +122,7 @@ class Ranking:
         reason: why that one.
         asked: whether the user named it.
         yardstick: what "as in the last two years" would have scored, which no model is.
+        ceiling: models of the record line that no point exceeds; None where there is none, or a model was asked for.
     """
 
     models: tuple[Model, ...]
@@ -128,6 +130,7 @@ class Ranking:
     reason: str
     asked: bool
     yardstick: tuple[HorizonScore, ...]
+    ceiling: Ranking | None = None
 
     def of(self, id: str) -> Model | None:
         """The model of that name; None where it could not be fitted."""
@@ -161,13 +164,23 @@ def rank(series: Series, degree: int | None = None, log: bool = False) -> Rankin
         reason = "asked for"
     else:
         chosen, reason = _winner([one for one in models if one.curve.log or not log])
-    return Ranking(models, chosen, reason, degree is not None, _yardstick(series, tests))
+    ceiling = _ceiling(series) if degree is None else None
+    return Ranking(models, chosen, reason, degree is not None, _yardstick(series, tests), ceiling)
+
+
+def _ceiling(series: Series) -> Ranking | None:
+    """Of the record line; None where it has too few points yet."""
+    with contextlib.suppress(BadSeries):
+        return rank(series.ceiling) if series.ceiling else None
+    return None
 
 
 def _winner(models: Sequence[Model]) -> tuple[Model, str]:
     """The best; without a backtest the simplest of those that the data support."""
-    if models[0].horizons:
+    if models[0].horizons and models[0].gain is not None:
         return models[0], "wins the backtest"
+    if models[0].horizons:
+        return models[0], "alone describes the points; its form showed at too few origins to be tested"
     simple = min((one for one in models if one.supported), key=lambda one: CURVES.index(one.curve), default=models[0])
     return simple, "is the simplest that describes the points; they are too few for a backtest"
 
@@ -189,7 +202,7 @@ def _ranked(series: Series, curves: Sequence[Curve], tests: Sequence[Cell]) -> t
     own = np.array([bool(one.own[0]) for one in fits])
     weights, held = akaike_weights(np.where(own, criteria, np.inf)), supported(criteria)
     scores = [score(curve, x, values, tests, series.positive) for curve in curves] if tests else []
-    gained = gains(scores)[0] if scores else np.full(len(curves), -np.inf)
+    gained = gains(scores, tests)[0] if scores else np.full(len(curves), -np.inf)
     models = []
     for place, curve in enumerate(curves):
         mine = scores[place] if scores else None

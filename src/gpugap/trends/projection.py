@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -31,6 +31,7 @@ REACH = 1.5
 DEFAULT_UNTIL = year_end(2030)
 _LATEST_YEAR = 2200
 _FAN_STEP_YEARS = 0.25
+HELD = "held below what is projected for the record line, which no point exceeds"
 _LEAST_WEIGHT = 1e-4
 """Models of less weight do not move an interval."""
 
@@ -309,7 +310,25 @@ def _estimates(ranking: Ranking, used: Series, x: Array, origin: float) -> list[
     middle, low, high = (np.maximum(one[0], least) for one in (own.point(LEVEL), low, high))
     method = "; ".join([*parts, "a record never falls"] if used.never_falls else parts)
     rows = zip(middle.tolist(), low.tolist(), high.tolist(), strict=True)
-    return [_estimate(value, (first, last), used, method) for value, first, last in rows]
+    found = [_estimate(value, (first, last), used, method) for value, first, last in rows]
+    if ranking.ceiling is None or used.ceiling is None:
+        return found
+    tops = _estimates(ranking.ceiling, used.ceiling, x, origin)
+    return [_held(one, top) if at > used.x[-1] else one for at, one, top in zip(x, found, tops, strict=True)]
+
+
+def _held(one: Estimate, top: Estimate) -> Estimate:
+    """An estimate no part of which lies above that of the record line.
+
+    Where nothing exceeds a record, no quantile does exceed that of the record (first-order stochastic dominance).
+    """
+    if one.value is None or top.value is None:
+        return one
+    value, (low, high), (bottom, most) = min(one.value, top.value), one.ends, top.ends
+    if (value, min(low, bottom), min(high, most)) == (one.value, low, high):
+        return one
+    ends = min(low, bottom, value), max(min(high, most), value)
+    return replace(one, value=value, low=ends[0], high=ends[1], method=f"{one.method}; {HELD}")
 
 
 def _estimate(value: float, ends: tuple[float, float], used: Series, method: str) -> Estimate:

@@ -10,7 +10,7 @@ from gpugap.core.units import UNKNOWN, amount, significant
 from gpugap.trends.dates import day_of
 from gpugap.trends.gap import Fits
 from gpugap.trends.models import HorizonScore, Model
-from gpugap.trends.projection import Trend
+from gpugap.trends.projection import HELD, Trend
 
 Row = tuple[str, ...]
 
@@ -20,7 +20,7 @@ SCORED_HEADER = ("date", "what", "came", "projected", "90 % interval", "off by",
 SCORED_NUMBERS = "came,projected,90 % interval,off by"
 OVERVIEW_HEADER = ("series", "points", "last", "date", "projected", "for", "90 % interval", "model", "raw cubic")
 OVERVIEW_NUMBERS = "points,last,projected,90 % interval,raw cubic"
-FITS_HEADER = ("network", "need", "data center", "consumer", "median owner")
+FITS_HEADER = ("network", "need", "least – most", "data center", "consumer", "median owner")
 
 _CORRELATED, _COVERS, _RATIO = 0.5, 0.8, 1e6
 
@@ -130,20 +130,25 @@ def fits_rows(fitting: Sequence[Fits]) -> list[Row]:
     rows = []
     for network, parts in groupby(fitting, key=lambda one: one.network):
         mine = list(parts)
-        rows.append((network, told(mine[0].need.value, "B"), *(since(one) for one in mine)))
+        need = mine[0].need
+        rows.append((network, told(need.value, "B"), interval(need), *(since(one) for one in mine)))
     return rows
 
 
 def since(one: Fits) -> str:
     """From when a network fits: a year that is known, one that is predicted with its interval, or that it does not."""
     starts = one.starts
+    last = f"{_year(one.latest)}" if one.latest is not None else "later"
+    within = f"({_year(one.earliest)}–{last})"
+    if starts.kind == "published" and one.stops is not None:
+        return f"until {_year(one.stops.value)}"
     if starts.kind == "published":
-        return f"since {_year(starts.value)}" if one.stops is None else f"until {_year(one.stops.value)}"
+        year = _year(starts.value)
+        return f"since {year}" if (year, year) == (_year(one.earliest), last) else f"since {year} {within}"
     first = "" if one.earliest is None else f"not before {_year(one.earliest)}"
     if starts.value is None:
         return first or "not in reach"
-    last = f"{_year(one.latest)}" if one.latest is not None else "later"
-    return f"≈ {_year(starts.value)} ({_year(one.earliest)} – {last})"
+    return f"≈ {_year(starts.value)} {within}"
 
 
 def _year(year: float | None) -> str:
@@ -164,6 +169,11 @@ def cautions(trend: Trend) -> list[str]:
         found.append(
             f"{trend.series.id}: the points contradict {trend.chosen.curve.title}: its AICc is 10 above the best"
         )
+    end = trend.projection[-1]
+    if end.estimate.method.endswith(HELD) and (end.bootstrap.value or 0.0) > (end.estimate.value or 0.0):
+        alone = told(end.bootstrap.value, trend.series.unit)
+        text = f"{trend.series.id}: {trend.chosen.curve.title} alone would say {alone} for {end.date}; {HELD}"
+        found.append(text)
     if trend.wish.far:
         found.append(f"{trend.series.id}: --far projects past what the span of the points supports")
     return found

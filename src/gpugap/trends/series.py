@@ -56,6 +56,7 @@ class Series:
         points: oldest first.
         source: where they come from, in a line.
         never_falls: whether later numbers cannot be smaller, as of a record.
+        ceiling: the record line that no point exceeds; None where there is none.
     """
 
     id: str
@@ -64,6 +65,7 @@ class Series:
     points: tuple[Point, ...]
     source: str
     never_falls: bool = False
+    ceiling: Series | None = None
 
     @property
     def x(self) -> NDArray[np.float64]:
@@ -82,7 +84,8 @@ class Series:
 
     def until(self, last: date) -> Series:
         """The points up to a day."""
-        return replace(self, points=tuple(point for point in self.points if point.date <= last))
+        kept = tuple(point for point in self.points if point.date <= last)
+        return replace(self, points=kept, ceiling=self.ceiling.until(last) if self.ceiling else None)
 
     def after(self, last: date) -> tuple[Point, ...]:
         """The points after a day."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -61,6 +62,8 @@ def trace(source: Source, wish: Wish) -> Traced:
 @contextmanager
 def _as_on_gpu(fake: FakeTensorMode, attention: Attention) -> Iterator[None]:
     with ExitStack() as stack:
+        stack.enter_context(warnings.catch_warnings())
+        warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # torch's own, copying modules
         for context in (stand_ins(), autocast_as_on_cuda(), kernels_as_on_cuda(attention), fake):
             stack.enter_context(context)
         yield

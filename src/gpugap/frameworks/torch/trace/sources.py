@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -92,21 +93,29 @@ def _guarded(make: Callable[[], Step]) -> Step:
     bound = _LARGEST_SHARE * psutil.virtual_memory().available
 
     class Guard(TorchDispatchMode):
-        """Adds up what is asked for."""
+        """Adds up what is asked for before it is given: every operator that makes tensors from sizes alone."""
 
         asked_bytes = 0
 
         def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if not any(isinstance(value, torch.Tensor) for value in args) and args and "empty" in func.__name__:
-                shape = args[0] if isinstance(args[0], list | tuple) else ()
-                self.asked_bytes += 4 * int(torch.Size(shape).numel())
+            named = kwargs or {}
+            if not any(isinstance(value, torch.Tensor) for value in args):
+                self.asked_bytes += _asked_bytes(func, args, named)
                 if self.asked_bytes > bound:
                     message = "the step asks for values while it is built, and is too large to be built in this memory"
                     raise Unsupported(message, "build it without .item() and nonzero, or on a larger machine")
-            return func(*args, **(kwargs or {}))
+            return func(*args, **named)
 
     with Guard():
         return make()
+
+
+def _asked_bytes(func: Any, args: Any, named: Mapping[str, Any]) -> int:
+    """What an operator makes of sizes, tried without memory."""
+    with _disable_current_modes(), contextlib.suppress(RuntimeError, NotImplementedError):
+        made = func(*args, **{**named, "device": torch.device("meta"), "pin_memory": False})
+        return made.numel() * made.itemsize if isinstance(made, torch.Tensor) else 0
+    return 0
 
 
 def leading(batch: Any) -> int | None:
