@@ -1,0 +1,1 @@
+"""Decisions: what closing the gap costs, and for whom."""
