@@ -40,6 +40,7 @@ SPELLED = {
     "philippines (the)": "PHL",
 }
 _PHASE = re.compile(r"(.*\S)\s+phase\s*(\d+)\W*$", re.IGNORECASE)
+_SPLIT = "PSE"  # its product is told as one, its people in two parts
 _PLACE = re.compile(r"(\d+) (\d+) ([NS]), (\d+) (\d+) ([EW])")
 _SCALE = {"trillion": 1e12, "billion": 1e9, "million": 1e6}
 
@@ -135,7 +136,7 @@ def _economy(facts: dict[str, Any], code: str) -> tuple[Any, ...] | None:
     people = re.search(r"([\d,]{4,}) \((\d{4})", _text(facts, "People and Society", "Population", "total"))
     middle = _text(facts, "Geography", "Geographic coordinates")
     place = _PLACE.search(_text(facts, "Government", "Capital", "geographic coordinates") or middle)
-    if not (code and gdp and people and place):
+    if code == _SPLIT or not (code and gdp and people and place):
         return None
     amount = f"{float(gdp[1].replace(',', '')) * _SCALE[gdp[2]]:.6g}"
     capital = re.split(r"[;(,]", _text(facts, "Government", "Capital", "name"))[0].strip()
