@@ -6,15 +6,13 @@ of the batch takes on one GPU comes from outside.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from gpugap.catalog import Gpu
 from gpugap.core.estimate import Estimate
+from gpugap.predict.bus import bus_byte_per_s
 from gpugap.stats.propagation import assumed, ends, total
 
-LANE_GB_PER_S = {"1.0": 0.25, "2.0": 0.5, "3.0": 0.985, "4.0": 1.969, "5.0": 3.938, "6.0": 7.563}
-"""Of one PCIe lane and direction, coding included (PCI-SIG)."""
 PCIE_SHARE = (0.25, 0.5, 0.8)
 """Bus bandwidth of NCCL's all-reduce over PCIe, of the link's: through host memory without peer access (GeForce) up to
 one switch; nccl-tests outputs, recalled."""
@@ -42,14 +40,16 @@ class Link:
 
 
 def link_of(gpu: Gpu) -> Link | None:
-    """NVLink where the board has it on its module, else PCIe; None where the catalog tells neither."""
-    bridged = "bridge" in gpu.interconnect.lower() or gpu.category in ("consumer", "workstation")
-    if gpu.interconnect_gb_per_s and "nvlink" in gpu.interconnect.lower() and not bridged and "sxm" in gpu.key:
+    """NVLink where the module has it, else PCIe; None where the catalog tells of neither.
+
+    Bridges between two boards are not counted: machines for rent seldom have them.
+    """
+    bridged = "bridge" in gpu.interconnect.lower() or "pcie" in gpu.key or gpu.category != "datacenter"
+    if gpu.interconnect_gb_per_s and "nvlink" in gpu.interconnect.lower() and not bridged:
         return _link(gpu.interconnect, gpu.interconnect_gb_per_s / 2, NVLINK_SHARE)
-    found = re.match(r"PCIe (\d\.\d) x(\d+)", gpu.bus)
-    if found is None or found[1] not in LANE_GB_PER_S:
+    if not gpu.bus.startswith("PCIe"):
         return None
-    return _link(found[0], LANE_GB_PER_S[found[1]] * int(found[2]), PCIE_SHARE)
+    return _link(gpu.bus, bus_byte_per_s(gpu) / 1e9, PCIE_SHARE)
 
 
 def _link(name: str, gb_per_s: float, shares: tuple[float, float, float]) -> Link:
