@@ -66,10 +66,10 @@ def _predicted(
     every = names == ["all"]
     chosen = known.gpus() if every else [known.gpu(name) for name in names]
     output.note("tracing, some seconds ...")
-    return ask(step, chosen, cpu=_stored(database), skip_unsupported=every, **asked)
+    return ask(step, chosen, cpu=stored(database), skip_unsupported=every, **asked)
 
 
-def _stored(database: str | None) -> list[Record]:
+def stored(database: str | None) -> list[Record]:
     """All records of the store; none where there is no store."""
     from gpugap.core.errors import StoreUnavailable
     from gpugap.store.database import Store

@@ -152,3 +152,20 @@ def calendar_rows(option: Option) -> list[Row]:
 
 
 CALENDAR_HEADER = ("week", "sessions", "hours", "done", "days")
+
+
+def cautions(options: Sequence[Option], excluded: Sequence[Excluded], corrections: Sequence[str]) -> list[str]:
+    """What a reader must know to trust the numbers less."""
+    told = [f"{one.what}: {one.told}" for one in excluded if one.reason == "name"]
+    told += corrections
+    stale = [one for one in options if "stale" in one.dated]
+    if stale:
+        dates = sorted({one.dated.removesuffix(" (stale)") for one in stale})
+        span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        told.append(
+            f"prices and limits of {len(stale)} of {len(options)} options shown are of {span}: look before you pay"
+        )
+    far = sorted({one.worker.name for one in options if one.worker.domain == "extrapolated"})
+    if far:
+        told.append(f"step times are extrapolated on {', '.join(far)}: nothing like it was in the calibration data")
+    return told
