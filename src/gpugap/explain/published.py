@@ -10,25 +10,13 @@ from gpugap.catalog.processors import Cpu, cpu
 from gpugap.catalog.published import PublishedSpeedup
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import amount, significant
+from gpugap.explain.crossover import OwnCpu
 from gpugap.explain.gap import speedup
 from gpugap.predict.prediction import Prediction
 
 HOST = "colab-broadwell"
 """Key in the catalog of the host that notebooks put beside a T4: one core with AVX2 at 2.2 GHz."""
 CORES = (1, 2, 16)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnCpu:
-    """A measured step on this machine's CPU.
-
-    Attributes:
-        label: how it was set up: ``as it comes``.
-        step_time: measured.
-    """
-
-    label: str
-    step_time: Estimate
 
 
 @dataclass(frozen=True, slots=True)
