@@ -73,13 +73,13 @@ def plan(
     asked["run"] |= _mean(interrupted_every)
     asked["wish"] = {"utilization": utilization}
     found = _planned(step, asked, prices, _records(record, database), output)
-    told = {"page": _page(found, page), "files": _emit(found, emit, step, command)}
+    files, written = _emit(found, emit, step, command), _page(found, page)
     _warn(found, output)
     if not as_json:
         _show(found, output)
-        for path in (*told["files"], *([told["page"]] if told["page"] else [])):
+        for path in filter(None, (*files, written)):
             output.line(f"Written: {path}")
-    output.done(found.to_dict() | told)
+    output.done(found.to_dict() | {"page": written, "files": files})
 
 
 def _names(text: str) -> list[str]:
@@ -164,8 +164,9 @@ def _replan() -> tuple[str, ...]:
 def _page(found: Plan, page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
+    from gpugap.study.outlook import Foreseen
 
-    return str(write_page((), command_line(), page, plans=[found])) if page else None
+    return str(write_page((), command_line(), page, foreseen=Foreseen(plans=(found,)))) if page else None
 
 
 def _warn(found: Plan, output: Output) -> None:
@@ -177,12 +178,16 @@ def _warn(found: Plan, output: Output) -> None:
 
 
 def _show(found: Plan, output: Output) -> None:
+    from gpugap.cli.tables import Table
     from gpugap.plan import rows
 
     run = found.ground.run
     title = f"{found.workload}, {found.mode}, batch {run.batch}, {found.precision}: {run.steps} steps; → least "
     title += f"{found.ground.wish.goal} of {len(found)} options, shown are those that none beats"
-    output.table(rows.PLAN_HEADER, rows.plan_rows(found.pareto, found.chosen), title=title, numbers=rows.PLAN_NUMBERS)
+    shown = rows.plan_rows(found.pareto, found.chosen)
+    output.show(
+        Table(rows.PLAN_HEADER, shown, rows.PLAN_NUMBERS, spare=rows.PLAN_SPARE, stacks=rows.PLAN_STACKS), title
+    )
     title = "What changes the choice"
     output.table(rows.SHIFT_HEADER, rows.shift_rows(found.shifts, found.chosen), title=title)
     if found.break_even:

@@ -190,7 +190,7 @@ def _sessions(option: Option) -> list[str]:
     days = len({one.day for one in option.sessions})
     longest = max(one.busy_s for one in option.sessions)
     return [
-        f"# {len(option.sessions)} sessions on {days} days, the longest {duration(longest)}: start this script in each.",
+        f"# {len(option.sessions)} sessions on {days} days, at most {duration(longest)}: start this script in each.",
         "# It stops a minute before the session ends, so that a checkpoint can be kept.",
         f'trap "exit 0" TERM; (sleep {max(60, int(longest) - 60)}; kill -TERM $$) & trap "kill $! 2>/dev/null" EXIT',
     ]

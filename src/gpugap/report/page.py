@@ -20,6 +20,7 @@ from gpugap.report.memory import fit_lead, fit_section
 from gpugap.report.methods import methods
 from gpugap.report.outlook import outlook_lead, outlook_section
 from gpugap.report.overview import overview
+from gpugap.report.plan import plan_lead, plan_section
 from gpugap.report.strips import groups, strip_chart
 from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
@@ -109,6 +110,8 @@ def _lead(found: Answer, contents: Contents, foreseen: Foreseen) -> Html:
     """The answer of the records, or of what a page without any is about."""
     if contents.records:
         return found.lead
+    if foreseen.plans:
+        return plan_lead(foreseen.plans)
     if foreseen.forecasts:
         return outlook_lead(foreseen.forecasts[0])
     return fit_lead(foreseen.fits) if foreseen.fits else found.lead
@@ -137,6 +140,7 @@ def _sections(
         yield "method", ("How it was measured", methods(contents, command))
     yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
     yield "memory", ("Does it fit?", fit_section(foreseen.fits))
+    yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))
     yield "again", ("Measure it again", _again(contents, command))
 
 

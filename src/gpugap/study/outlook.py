@@ -16,6 +16,7 @@ from gpugap.explain.cells import summarize
 from gpugap.explain.crossover import CpuTimes
 from gpugap.explain.published import Claim, claim
 from gpugap.measure.rates import HostRates, host_rates
+from gpugap.plan.api import Plan
 from gpugap.predict.fit import Fit
 from gpugap.predict.memory import Target
 from gpugap.study.calibration import gpu_of
@@ -38,12 +39,14 @@ class Foreseen:
         forecasts: one for each work.
         claims: published speedups beside what is predicted of them.
         left_out: works that were not traced, each with the reason.
+        plans: of runs, where some were asked for.
     """
 
     fits: tuple[Fit, ...] = ()
     forecasts: tuple[Forecasts, ...] = ()
     claims: tuple[Claim, ...] = ()
     left_out: tuple[str, ...] = ()
+    plans: tuple[Plan, ...] = ()
 
 
 NOTHING = Foreseen()
