@@ -46,7 +46,7 @@ class CpuTimes:
     setups: tuple[OwnCpu, ...] = ()
 
     def at(self, batch: int, oplist: Callable[[int], OpList]) -> Estimate:
-        """The time of a step: measured, or carried over from the nearest measured batch, or roughly what its rates allow.
+        """The time of a step: measured, or carried over from the nearest measured batch, or what its rates allow.
 
         Args:
             batch: samples a step.

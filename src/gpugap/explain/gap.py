@@ -183,7 +183,8 @@ def _factors(
     step_s, cpu_s = times_s
     peak = prediction.peak_flop_per_s
     peak_s, best_s = flops / peak, flops / cpu_flop_per_s
-    roof_s = math.fsum(max(op.flops / peak, op.moved_bytes / prediction.bandwidth_byte_per_s) for op in prediction.ops)
+    roofs_s = [max(op.flops / peak, op.moved_bytes / prediction.bandwidth_byte_per_s) for op in prediction.ops]
+    roof_s = math.fsum(roofs_s)
     on_device_s = step_s - prediction.parts_s.get("copy", 0.0)
     kernels_s = math.fsum(
         min(roof, op.time_s) if op.bound in _WAITING else op.time_s

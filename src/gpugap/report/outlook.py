@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gpugap.core.estimate import Estimate
-from gpugap.core.units import seconds
+from gpugap.core.units import duration, seconds
 from gpugap.explain.gap import Share, kind_shares, module_shares
 from gpugap.explain.published import Claim
 from gpugap.predict.prediction import Prediction
@@ -28,7 +28,7 @@ from gpugap.report.markup import (
 )
 from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart
 from gpugap.report.sweep import SWEEP_NOTE, sweep_chart
-from gpugap.study.forecasts import Forecast, Forecasts, batch_words, is_told
+from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, batch_words, is_told
 
 _TIMES = (
     ": hollow points with dashed whiskers to the ends of the interval. Predicted from a trace of the step, not "
@@ -129,10 +129,16 @@ def _time_table(works: Sequence[Forecasts]) -> Html:
 
 def _time_row(one: Forecast, span: Sequence[str]) -> list[Content]:
     made = one.prediction
-    spans = [figures.shown(found) if (found := getattr(one, name)) else "" for name in span]
-    parts = [seconds(made.parts_s.get(part, 0.0)) if made.parts_s.get(part) else "0" for part in _PARTS]
+    spans = [duration(found.value) if (found := getattr(one, name)) else "" for name in span]
+    parts = [_part(made.parts_s.get(part, 0.0), one.step_time.value or 0.0) for part in _PARTS]
     told: list[Content] = [made.bound, batch_words(one.faster_from), made.domain, kind_badge(one.step_time.kind)]
     return [made.gpu_name, figures.shown(one.step_time), interval(one.step_time), *spans, *parts, *told]
+
+
+def _part(time_s: float, whole_s: float) -> str:
+    if time_s == 0:
+        return "0"
+    return seconds(time_s) if time_s > LEAST_SHARE * whole_s else "≈ 0"
 
 
 def _gaps(works: Sequence[Forecasts]) -> Iterator[Html]:

@@ -17,7 +17,7 @@ from gpugap.study.forecasts import Forecast, batch_words, is_told
 _HEIGHT = 330
 _GPU: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "6 4"}
 _BAND: Style = {"fill": "var(--predicted)", "fill_opacity": 0.12}
-_CPU: Style = {"stroke": "var(--measured)", "stroke_width": 1.6, "stroke_dasharray": "2 3"}
+_CPU: Style = {"stroke": "var(--muted)", "stroke_width": 1.6, "stroke_dasharray": "2 3"}
 _DOT: Style = {"fill": "var(--measured)", "stroke": "var(--bg)"}
 _DROP: Style = {"stroke": "var(--fg)", "stroke_width": 1, "stroke_dasharray": "2 2"}
 SWEEP_NOTE = (

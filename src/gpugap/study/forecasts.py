@@ -31,7 +31,7 @@ PREDICT_HEADER = (
     "kind",
 )
 PREDICT_NUMBERS = frozenset({"step time", "interval", "samples/s", "epoch", "run"})
-_LEAST_SHARE = 5e-4
+LEAST_SHARE = 5e-4
 """Parts of a step below this share are not worth a word."""
 RUN_NOTE = "steps alone: input pipeline, evaluation and start-up are not in it"
 
@@ -188,7 +188,7 @@ def why(one: Forecast, most_kinds: int) -> Iterator[str]:
     found = one.prediction
     shares = [f"{share.name} {100 * share.share:.0f} % ({share.bound})" for share in kind_shares(found.ops)]
     yield f"{found.gpu_name}: {', '.join(shares[:most_kinds])} of the time of its operators"
-    least_s = _LEAST_SHARE * (found.step_time.value or 0.0)
+    least_s = LEAST_SHARE * (found.step_time.value or 0.0)
     parts = [f"{part} {seconds(time_s)}" for part, time_s in found.parts_s.items() if time_s > least_s]
     yield f"  the step: {' + '.join(parts)}"
     if found.attention_kernel:

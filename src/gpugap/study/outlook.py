@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from gpugap.catalog import Gpu, gpu
@@ -13,7 +13,7 @@ from gpugap.core.cell import Work
 from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.record import Record
 from gpugap.explain.cells import summarize
-from gpugap.explain.crossover import CpuTimes
+from gpugap.explain.crossover import CpuTimes, OwnCpu
 from gpugap.explain.published import Claim, claim
 from gpugap.measure.rates import HostRates, host_rates
 from gpugap.plan.api import Plan
@@ -24,9 +24,10 @@ from gpugap.study.fit import fit_traced, target_of
 from gpugap.study.forecasts import Forecasts
 from gpugap.study.own_cpu import own_cpu
 from gpugap.study.predict import Asked, forecast
+from gpugap.study.presets import PRESETS
 from gpugap.study.tracing import Tracer
 
-LIMIT_S = 40.0
+LIMIT_S = 30.0
 """No trace begins later than this after the first, so that a study ends when it said it would."""
 
 
@@ -62,6 +63,7 @@ def foresee(records: Sequence[Record], gpus: Sequence[Gpu], limit_s: float = LIM
     """
     cells = [record.cell for record in records]
     works = {cell.work for cell in cells if cell.framework == "torch" and ".py:" not in cell.workload}
+    works |= set(_claimed({name for name, _, _ in works}))
     wanted = [one for one in gpus if one.key not in _present(records)]
     found = _Found([], [], [])
     if not works or not wanted:
@@ -103,14 +105,22 @@ class _Found:
 
 
 def claims_of(found: Forecasts) -> Iterable[Claim]:
-    """Published speedups of a work on one of its GPUs, where this machine's CPU was measured on it."""
-    for one in found if found.own.setups else ():
-        made = one.prediction
+    """Published speedups of a work on one of its GPUs, beside this machine's CPU, measured or by its rates."""
+    for one in found:
+        made, own = one.prediction, found.own.setups or (OwnCpu("roughly, by its best rates", one.cpu),)
         for row in published_speedups():
-            if (row.workload, row.mode) == (made.workload.split("@")[0], made.mode) and gpu(
+            if (row.workload, row.mode) == (made.workload.partition("@")[0], made.mode) and gpu(
                 row.device
             ).key == made.gpu_id:
-                yield claim(row, made, found.own.setups)
+                yield claim(row, made, own, found.own.rates.flop_per_s)
+
+
+def _claimed(workloads: Set[str]) -> Iterator[Work]:
+    """Works of these networks that speedups were published of, as the study runs them, measured or not."""
+    published = {(row.workload, row.mode) for row in published_speedups()}
+    for name, factors in PRESETS["quick"].cells:
+        if name in workloads and (name.partition("@")[0], factors["mode"]) in published:
+            yield name, factors["mode"], factors["batch"]
 
 
 def _cpu(records: Sequence[Record], work: Work, rates: HostRates) -> CpuTimes:
