@@ -11,7 +11,22 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gpugap.cli import catalog, compare, doctor, fit, measure, parity, plan, predict, records, report, study, trends
+from gpugap.cli import (
+    catalog,
+    compare,
+    doctor,
+    fit,
+    measure,
+    paper,
+    parity,
+    plan,
+    predict,
+    proposal,
+    records,
+    report,
+    study,
+    trends,
+)
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
@@ -38,6 +53,8 @@ app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
+app.command("paper")(paper.paper)
+app.command("proposal")(proposal.proposal)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)
