@@ -68,8 +68,8 @@ class Claim:
         counts = [f"{figure} of {_count(cores)}" for cores, figure in zip(CORES[1:], more, strict=True)]
         peaks = (
             f"{self.prediction.gpu_name}'s {self.prediction.precision} peak is {one} times that of one "
-            f"{_isa(host)} core at {host.base_ghz:g} GHz, {', '.join(counts)}: no speedup above that can come from "
-            f"the GPU's compute alone."
+            f"{_isa(host)} core at {host.base_ghz:g} GHz, {', '.join(counts)}. A larger speedup says that the CPU ran "
+            f"further below its peak than the GPU below its own."
         )
         return peaks, self._host_sentence(host)
 

@@ -233,8 +233,10 @@ class _Maker:
     told: Mapping[str, str]
 
     def at(self, batch: int) -> Prediction:
-        found = self._plain(batch, self._common())
-        return replace(found, assumed={**found.assumed, **self.told})
+        known = self._common()
+        found = self._plain(batch, known)
+        bias = {} if known is None else {"calibration": f"times {known.ratio:.3g}, as {known.source} shows"}
+        return replace(found, assumed={**found.assumed, **self.told, **bias})
 
     def _plain(self, batch: int, known: Common | None) -> Prediction:
         ops = self.batches.at(batch)
