@@ -28,7 +28,7 @@ pytest.importorskip("torch")
 def work():
     """A network of the study on two GPUs, beside a CPU measured in two setups."""
     setups = [
-        ("fp32 tuned-basic", estimate(0.0008, 1.05, "measured")),
+        ("fp32 tuned-basic", estimate(0.0002, 1.05, "measured")),
         ("fp32 default", estimate(0.4, 1.1, "measured")),
     ]
     with pytest.MonkeyPatch.context() as patch:
@@ -109,7 +109,7 @@ def test_a_step_without_products_has_no_roofline_and_one_batch_no_sweep(work):
 
 def test_a_crossing_is_drawn_where_the_lines_meet(work):
     found = work["t4"].faster_from
-    assert found.value is not None
+    assert found.value > 1
     drawn = sweep_chart(work.forecasts, "s").text
     assert f">{batch_words(found)}<" in drawn
     assert "faster than this CPU: Tesla T4 from batch" in drawn

@@ -119,7 +119,7 @@ def test_a_table_and_its_reasons(fake):
 
 def test_a_measured_step_removes_the_bias(fake, tmp_path):
     path = tmp_path / "record.jsonl"
-    path.write_text("\n".join(to_line(on_t4(n, times=(0.05, 0.05), workload="net")) for n in range(3)))
+    path.write_text("\n".join(to_line(on_t4(n, times=(0.05, 0.05), workload="conv6@32")) for n in range(3)))
     plain = gg.predict("conv6", ["t4", "4090"])
     found = gg.predict("conv6", ["t4", "4090"], calibrate=path)
     assert found["t4"].step_time.value == pytest.approx(0.05)
