@@ -1,0 +1,114 @@
+"""`Chip`: the facts of a GPU that time depends on, from its data sheet and from those of its generation's kin."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from gpugap.catalog.accelerators import Gpu, all_gpus
+from gpugap.core.errors import Unsupported
+
+RATES = ("fp32", "fp16", "bf16", "tf32", "fp64")
+"""Rates of matrix products, by position in `Chip.rates_flop_per_s`."""
+FP32, FP16, BF16, TF32, FP64 = range(5)
+_MIB = 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Chip:
+    """What time depends on.
+
+    Attributes:
+        key: in the catalog.
+        name: for people.
+        rates_flop_per_s: peaks by `RATES`; a precision that the GPU lacks runs at the rate of single precision.
+        matrix: whether each rate is that of matrix units.
+        bandwidth_byte_per_s: of device memory.
+        processors: SMs, compute units, cores.
+        l2_bytes: last cache shared by all of them; 0 where unknown.
+        power_share: watts a unit of peak rate, over the median of its generation; at most 1. Below 1 the power limit,
+            not the clock of the data sheet, sets the sustained rate.
+    """
+
+    key: str
+    name: str
+    rates_flop_per_s: tuple[float, ...]
+    matrix: tuple[bool, ...]
+    bandwidth_byte_per_s: float
+    processors: int
+    l2_bytes: int
+    power_share: float
+
+    @property
+    def power_limited(self) -> bool:
+        """Whether it has clearly fewer watts than its kin for the same rate, as a T4 or an L4 has."""
+        return self.power_share < LIMITED
+
+
+LIMITED = 0.7
+"""Power share below which a card counts as limited by power."""
+
+
+def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
+    """The facts of a GPU.
+
+    Args:
+        gpu: a row of the catalog.
+        rows: the catalog that its kin are looked for in; the packaged one where None.
+
+    Raises:
+        Unsupported: its single-precision rate or its number of processors is not known.
+    """
+    single, processors = gpu.peak_flop_per_s("fp32"), gpu.sm_count
+    for name, fact in (("fp32_tflops", single), ("sm_count", processors)):
+        if fact is None:
+            raise Unsupported(
+                f"time on {gpu.name} cannot be predicted: its {name} is not known", "add it to the catalog"
+            )
+    assert single is not None
+    assert processors is not None
+    rates, matrix = [], []
+    for precision in RATES:
+        peak = gpu.peak_flop_per_s(precision)
+        lacking = peak is None or (precision in ("fp16", "bf16") and peak < single)
+        rates.append(single if lacking or peak is None else peak)
+        matrix.append(not lacking and gpu.matrix_units and precision in ("fp16", "bf16", "tf32"))
+    return Chip(
+        gpu.key,
+        gpu.name,
+        tuple(rates),
+        tuple(matrix),
+        gpu.memory_bandwidth_bytes_per_s,
+        processors,
+        int((gpu.l2_cache_mib or 0.0) * _MIB),
+        _power_share(gpu, all_gpus() if rows is None else tuple(rows)),
+    )
+
+
+def generation(gpu: Gpu) -> str:
+    """What its kin share: compute capability where there is one, else vendor and architecture."""
+    return gpu.compute_capability or f"{gpu.vendor} {gpu.architecture}"
+
+
+def _power_share(gpu: Gpu, rows: tuple[Gpu, ...]) -> float:
+    own = _watts(gpu)
+    usual = _usual_watts(rows).get(generation(gpu))
+    return 1.0 if own is None or usual is None else min(1.0, own / usual)
+
+
+def _watts(gpu: Gpu) -> float | None:
+    """Watts of its power limit for one TFLOP/s of single precision."""
+    return gpu.tdp_w / gpu.fp32_tflops if gpu.tdp_w and gpu.fp32_tflops else None
+
+
+@functools.lru_cache(maxsize=4)
+def _usual_watts(rows: tuple[Gpu, ...]) -> dict[str, float]:
+    """The median of `_watts` by generation; laptops and systems on a chip, whose limits vary, left out."""
+    found: dict[str, list[float]] = {}
+    for row in rows:
+        watts = _watts(row)
+        if watts is not None and row.category not in ("laptop", "soc"):
+            found.setdefault(generation(row), []).append(watts)
+    return {name: median(values) for name, values in found.items()}
