@@ -13,7 +13,7 @@ from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.oplist import Op
 from gpugap.predict.table_ops import op_of_row, ops_of_decomposition
 from gpugap.study.scoring.recipes import Recipe, language_kind
-from gpugap.study.scoring.tables import MEASURED, Table
+from gpugap.study.scoring.tables import Table
 
 _MODES = {"training": "train", "train": "train", "inference": "inference", "forward": "inference"}
 _IMAGE_BATCH, _LANGUAGE_BATCH = 32, 2
@@ -60,10 +60,12 @@ class Whole:
     Attributes:
         recipe: what is traced.
         batch: samples.
+        channels_last: memory format of images.
     """
 
     recipe: Recipe
     batch: int
+    channels_last: bool = False
 
 
 class Devices:
@@ -98,11 +100,14 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
     make = {"ops": _op, "nodes": _nodes, "models": _model, "images": _image}[table.kind]
     for place, row in zip(chosen, table.rows(chosen), strict=True):
         device = str(row.get("device" if table.kind == "images" else "gpu"))
-        head = {"file": table.path.name, "row": place + 1, "table": table.kind, "device": device}
+        head: dict[str, Any] = {"file": table.path.name, "row": place + 1, "table": table.kind, "device": device}
         head["gpu"] = devices(device)
         for made in make(row):
-            measured = _time(row.get(made.pop("column")))
-            reason = made.pop("reason", "") or _unmeasured(measured, row, table)
+            column = made.pop("column")
+            measured = _time(row.get(column))
+            reason = made.pop("reason", "")
+            if not reason and measured is None:
+                reason = f"{column} is zero, negative, NaN or missing"
             if head["gpu"] is None:
                 reason = f"device not in the catalog: {device}"
             yield Case(**head, **made, measured_s=measured, reason=reason)
@@ -111,12 +116,6 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
 def _time(value: Any) -> float | None:
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
     return float(value) if usable else None
-
-
-def _unmeasured(measured: float | None, row: Mapping[str, Any], table: Table) -> str:
-    if measured is not None:
-        return ""
-    return f"{MEASURED[table.kind][0]} is zero, negative, NaN or missing"
 
 
 def _op(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -138,19 +137,27 @@ def _nodes(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             items = ast.literal_eval(str(row.get(f"{phase}_ops") or "[]"))
             work = tuple(ops_of_decomposition(items, "forward" if phase == "forward" else "backward"))
         except (Unsupported, ValueError, SyntaxError, TypeError):
+            empty = False
             yield {**made, "work": None, "reason": f"{phase}_ops cannot be read"}
             continue
-        if work:
+        if work and not _view(base["kind"], phase, row):
             empty = False
             yield {**made, "work": work}
     if empty:
-        yield {
-            **base,
-            "phase": "forward",
-            "column": "forward_s",
-            "work": None,
-            "reason": "a node that runs no operator",
-        }
+        yield {**base, "phase": "forward", "column": "forward_s", "work": None, "reason": "a node that runs no kernel"}
+
+
+_PASSED_ON = ("VECadd", "VECaddu", "contiguous")
+"""Nodes whose gradient is handed on as it is; the table lists bytes for them all the same."""
+_HEADS = 4
+"""Dimensions of a tensor of heads, which ``contiguous`` copies after a transposition; others it only looks at."""
+
+
+def _view(kind: str, phase: str, row: Mapping[str, Any]) -> bool:
+    """Whether a node launches nothing, though the table lists bytes moved."""
+    if kind == "contiguous" and phase == "forward":
+        return str(row.get("output_shape")).count(",") < _HEADS - 1
+    return kind == "getitem" or (phase == "backward" and kind in _PASSED_ON)
 
 
 def _model(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
@@ -192,10 +199,10 @@ def _image(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             _mode(row),
             (("pixels", _whole(row, "img_size_px")),),
             1 if batch == 1 else _IMAGE_BATCH,
-            channels_last=str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last"),
             modern=modern,
         )
-        yield {**made, "work": Whole(recipe, batch)}
+        last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
+        yield {**made, "work": Whole(recipe, batch, last)}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
 

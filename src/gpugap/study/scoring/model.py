@@ -27,10 +27,10 @@ class Model:
         times = times_of(kernels, chip, known, method=method)
         call_of = np.repeat(np.arange(len(calls)), [len(call) for call in calls])
         busy = np.bincount(call_of, times.op_s[kernels.place], len(calls))
-        seconds = busy
+        seconds = np.asarray(busy, dtype=np.float64)
         if method == "model":
             host = np.bincount(call_of, times.host_s[kernels.place], len(calls))
-            seconds = either(busy, host, known.constants_for(chip.key).host_sharpness)
+            seconds = either(seconds, host.astype(np.float64), known.constants_for(chip.key).host_sharpness)
         domain = known.domain_of(gpu)
         return [Answer(value, None, None, domain, chip.power_limited) for value in seconds.tolist()]
 

@@ -153,7 +153,7 @@ def _steps(
                 Scored(
                     case,
                     {
-                        method: predictor.step(ops, case.gpu, method, channels_last=recipe.channels_last)
+                        method: predictor.step(ops, case.gpu, method, channels_last=case.work.channels_last)
                         for method in methods
                     },
                 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from gpugap.core.errors import Unsupported
@@ -21,13 +21,14 @@ _NOT_LETTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 class Recipe:
     """A step that can be traced from this alone.
 
+    The memory format of images is no part of it: the same operators run channels-last.
+
     Attributes:
         room: ``language`` or ``image``.
         name: kind of language model, or timm's architecture.
         mode: ``train`` or ``inference``.
         sizes: by name: layers, width, heads, inner, vocabulary, length, experts; or pixels.
         batch: traced first; the second trace is at twice that. One sample alone runs other kernels than several.
-        channels_last: images and weights.
         modern: as PyTorch 2 runs it: fused attention, optimizers over all parameters at once.
     """
 
@@ -36,14 +37,13 @@ class Recipe:
     mode: str
     sizes: tuple[tuple[str, int], ...]
     batch: int
-    channels_last: bool = False
     modern: bool = True
 
     @property
     def key(self) -> str:
         """Names its file."""
         sizes = "x".join(str(size) for _, size in self.sizes)
-        marks = (f"b{self.batch}", "nhwc" if self.channels_last else "", "" if self.modern else "plain")
+        marks = (f"b{self.batch}", "" if self.modern else "plain")
         parts = (self.room, self.name, sizes, self.mode, *filter(None, marks))
         return _NOT_LETTERS.sub("_", "-".join(parts))
 
@@ -60,8 +60,6 @@ def trace(recipe: Recipe) -> Traced:
         Unsupported: it cannot be built or traced.
         MissingExtra: torch or timm is not installed.
     """
-    from dataclasses import replace
-
     from gpugap.frameworks import check_name
 
     check_name("torch")
@@ -74,13 +72,11 @@ def trace(recipe: Recipe) -> Traced:
         recipe.mode,
         "fp32",
         capability=CAPABILITY,
-        channels_last=recipe.channels_last,
         both=recipe.batch > 1,
     )
     found = run(_source(recipe), wish)
-    first, second = (
-        one and replace(one, precision=recipe.precision, storages=()) for one in (found.first, found.second)
-    )
+    first = replace(found.first, precision=recipe.precision, storages=())
+    second = found.second and replace(found.second, precision=recipe.precision, storages=())
     return Traced(first, second, found.why)
 
 

@@ -14,10 +14,11 @@ from platformdirs import user_cache_path
 
 from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.oplist import AttentionCall, Op, OpList, Traced
+from gpugap.core.version import __version__
 from gpugap.study.scoring.recipes import Recipe, trace
 
-SCHEMA = "gpugap.trace/1"
-"""Another number makes every kept trace void."""
+SCHEMA = f"gpugap.trace/1 {__version__}"
+"""Traces of another form, or made by another version of this package, are made anew."""
 
 
 class Traces:

@@ -1,7 +1,7 @@
 """Parts of transformers as Hugging Face's classes compute them with eager attention, operator for operator.
 
-Written from the public behavior of ``transformers`` 4.36 (``attn_implementation="eager"``); what counts is which kernels
-run on which shapes, not the numbers.
+Written from the public behavior of ``transformers`` 4.36 (``attn_implementation="eager"``); what counts is which
+kernels run on which shapes, not the numbers.
 """
 
 from __future__ import annotations
