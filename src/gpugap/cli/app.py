@@ -11,7 +11,20 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gpugap.cli import catalog, compare, doctor, fit, measure, parity, predict, records, report, study, trends
+from gpugap.cli import (
+    catalog,
+    compare,
+    doctor,
+    fit,
+    measure,
+    parity,
+    predict,
+    records,
+    report,
+    study,
+    trends,
+    validate,
+)
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
@@ -37,6 +50,7 @@ app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
+app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)
