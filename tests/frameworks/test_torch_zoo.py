@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -76,7 +78,8 @@ def test_experts_share_the_tokens():
 
 
 def test_models_of_timm():
-    pytest.importorskip("timm")
+    if importlib.util.find_spec("timm") is None:
+        pytest.skip("timm is not installed")
     from gpugap.frameworks.torch.zoo.images import image_source
 
     def image(name: str, size: int = 224, mode: str = "inference", modern: bool = True):
