@@ -30,7 +30,7 @@ MEASURED: Mapping[TableKind, tuple[str, ...]] = {
 _TELLING: Mapping[TableKind, tuple[str, ...]] = {
     "nodes": ("node", "forward_ops"),
     "models": ("n_layer", "d_model"),
-    "images": ("arch", "img_size_px"),
+    "images": ("img_size_px",),
     "ops": ("op_kind",),
 }
 """Columns that only one kind has, the most special kind first."""
