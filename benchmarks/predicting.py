@@ -7,6 +7,7 @@ are not counted; a trace is at two batch sizes, from which every other follows.
 
 from __future__ import annotations
 
+import logging
 import sys
 import time
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def kitsune(name: str, batch: int, optimizer: str) -> str:
     if len(models) > 1:
         return f"takes one model, and this step has {len(models)}"
     shape = (spec.image_size,) if spec.vocabulary else spec.input_shape
+    logging.disable()  # it logs tracebacks of networks that it then estimates from their parameters
     try:
         found, took_s = timed(lambda: predict_memory(models[0], shape, batch, optimizer=optimizer, gpu=GPU))
     except Exception as error:  # noqa: BLE001 - a peer's failure is its answer
