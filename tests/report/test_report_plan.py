@@ -5,9 +5,8 @@ import re
 from dataclasses import replace
 
 import pytest
-from factories import make_record
-from plan_samples import gpu_worker, made_plan, make_ground
 
+from factories import make_record
 from gpugap.catalog import load
 from gpugap.core.errors import BadValue, Infeasible
 from gpugap.core.estimate import Estimate
@@ -17,6 +16,7 @@ from gpugap.report.paper import PAPER_FORMATS, paper, sentences
 from gpugap.report.proposal import Subject, proposal
 from gpugap.study.outlook import Foreseen
 from gpugap.study.used import resources
+from plan_samples import gpu_worker, made_plan, make_ground
 
 pytest.importorskip("altair")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from factories import make_cell, make_record
 
+from factories import make_cell, make_record
 from gpugap.catalog import gpu, load
 from gpugap.core.errors import AmbiguousName, BadValue, Infeasible, UnknownName
 from gpugap.core.estimate import Estimate

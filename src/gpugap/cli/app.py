@@ -26,6 +26,7 @@ from gpugap.cli import (
     report,
     study,
     trends,
+    validate,
 )
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
@@ -55,6 +56,7 @@ app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("paper")(paper.paper)
 app.command("proposal")(proposal.proposal)
+app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)
