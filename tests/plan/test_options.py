@@ -136,9 +136,10 @@ def test_no_worker_no_plan():
     with pytest.raises(Infeasible, match="there is no option"):
         make_plan(SUBJECT, ground)
     with pytest.raises(UnknownName, match="option"):
-        make_plan(dataclasses.replace(SUBJECT, only="nowhere"), make_ground())
-    only = make_plan(dataclasses.replace(SUBJECT, only="kaggle"), make_ground())
+        made_plan(only="nowhere")
+    only = made_plan(only="kaggle")
     assert {one.where for one in only} == {"Kaggle Notebooks"}
+    assert all("Kaggle" in one.best for one in only.shifts)
 
 
 def test_sensitivity_moves_what_it_says():

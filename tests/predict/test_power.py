@@ -49,4 +49,4 @@ def test_a_machine_draws_more_than_its_devices_and_a_building_more_than_that():
 def test_a_part_of_a_chip_draws_a_part():
     whole, part = cpu_power(200, 64), cpu_power(200, 8, chip_cores=64)
     assert part.value < whole.value / 3
-    assert cpu_power(None, 2).value > 0
+    assert cpu_power(None, 2).value > cpu_power(None, 2, shared=True).value > 0

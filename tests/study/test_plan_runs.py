@@ -69,6 +69,20 @@ def test_predicted_workers_and_options():
     assert "capability 7.5" not in " ".join(found["t4"].to_dict()["notes"])
 
 
+def test_a_step_that_stands_in_memory():
+    import torch
+    from torch import nn
+
+    import gpugap
+
+    model = nn.Linear(64, 64)
+    batch = (torch.randn(16, 64), torch.randn(16, 64))
+    step = gpugap.step(model, batch, loss=nn.functional.mse_loss, optimizer=torch.optim.SGD(model.parameters(), 0.1))
+    found = gpugap.plan(step, epochs=1, samples=1000, gpus=["t4"], predictor=predicted)
+    assert found.ground.run.batch == 16
+    assert found["t4"].worker.step_time.value == pytest.approx(0.016)
+
+
 def test_this_cpu_comes_from_records_default_and_tuned():
     records = [cpu_record(n, tuning=tuning) for n in range(3) for tuning in ("default", "tuned-basic")]
     records += [cpu_record(9, tuning="default", precision="bf16"), cpu_record(9, mode="inference")]

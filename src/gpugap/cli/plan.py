@@ -111,8 +111,9 @@ def _show(found: Plan, output: Output) -> None:
     title = "What changes the choice"
     output.table(rows.SHIFT_HEADER, rows.shift_rows(found.shifts, found.chosen), title=title)
     if found.break_even:
-        title = "Buying against renting the same board on demand"
-        output.table(rows.EVEN_HEADER, rows.even_rows(found.break_even), title=title)
+        boards, more = rows.first_even(found.break_even)
+        title = f"Buying against renting the same board on demand{more}"
+        output.table(rows.EVEN_HEADER, rows.even_rows(boards), title=title)
     if found.chosen.sessions:
         title = f"Sessions on {found.chosen.where}"
         output.table(rows.CALENDAR_HEADER, rows.calendar_rows(found.chosen), title=title)

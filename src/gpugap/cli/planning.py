@@ -113,13 +113,12 @@ def _mean(text: str | None) -> dict[str, Any]:
 
 
 def records_of(files: Sequence[Path] | None, database: str | None) -> list[Record]:
-    """Of the files; of the store where none is named."""
+    """Of the store and, after those, of the files."""
     from gpugap.cli.predict import stored
     from gpugap.store.exchange import read_file
 
-    if files:
-        return [record for path in files for record in read_file(path).records]
-    return stored(database)
+    named = [record for path in files or () for record in read_file(path).records]
+    return [*stored(database), *named]
 
 
 def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:

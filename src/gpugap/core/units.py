@@ -142,7 +142,7 @@ def parse_dollars(text: str, name: str) -> float:
         BadValue: no amount above zero, or another currency.
     """
     found = _MONEY.fullmatch(text.strip())
-    if found is None or float(found[2]) <= 0:
+    if found is None or not 0 < float(found[2]) < math.inf:
         raise BadValue(f"{name} {text!r} is not an amount above zero", "write it as 20 or 20USD")
     currency = (found[1] or found[3] or "USD").upper()
     if currency not in ("USD", "$", "US$"):

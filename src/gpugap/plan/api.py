@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.errors import Infeasible, UnknownName
@@ -101,13 +101,11 @@ class Subject:
         workload: what is run.
         mode: ``train`` or ``inference``.
         precision: computed in.
-        only: consider options whose id holds this text alone; all where empty.
     """
 
     workload: str
     mode: str
     precision: str
-    only: str = ""
 
 
 def make_plan(
@@ -123,14 +121,13 @@ def make_plan(
 
     Raises:
         Infeasible: no option, or none within budget and deadline; says the nearest.
-        UnknownName: no option is called as `only` says.
+        UnknownName: no option is called as is wished.
     """
     options, limits = options_of(ground)
     out = [*excluded, *limits]
-    if subject.only:
-        known, options = options, [one for one in options if subject.only.lower() in one.id.lower()]
-        if known and not options:
-            raise UnknownName("option", subject.only, [one.id.lower() for one in known])
+    if not options and ground.wish.only:
+        known, _ = options_of(replace(ground, wish=replace(ground.wish, only="")))
+        raise UnknownName("option", ground.wish.only, [one.id.lower() for one in known])
     if not options:
         raise _nothing(out)
     left, over = allowed(options, ground.wish)

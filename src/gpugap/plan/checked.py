@@ -120,3 +120,51 @@ def predicted_energy(run: PublishedRun, gpu: Gpu) -> Estimate:
     if run.scope == "machine":
         overhead = replace(overhead or time, value=1.0, unit="1", method="without the building")
     return energy(machine_power(power, host, "cloud", overhead), time)
+
+
+def summary() -> str:
+    """The check as Markdown: how many lie inside by generation, quantity and basis, and the misses."""
+    from gpugap.catalog import load
+
+    found = [one for one in cases(load()) if one.scored]
+    inside, scored = covered(found)
+    runs = {one.run.key for one in found}
+    whole = len(runs) - len({one.run.key for one in found if not one.inside})
+    lines = [
+        f"{inside} of {scored} published numbers ({100 * inside / scored:.0f} %) lie inside; {whole} of {len(runs)} "
+        "runs have all of theirs inside. Energy and carbon of one run are not independent.",
+        "",
+    ]
+    lines += ["| of | inside | predicted over published, median | interval, median: low and high end over likely |"]
+    lines += ["| --- | --- | --- | --- |"]
+    for name, mine in _groups(found):
+        ratios = sorted(one.ratio or 0.0 for one in mine)
+        lows = sorted((one.predicted.low or 0.0) / (one.predicted.value or 1.0) for one in mine)
+        highs = sorted((one.predicted.high or 0.0) / (one.predicted.value or 1.0) for one in mine)
+        middle = len(mine) // 2
+        ends = f"{lows[middle]:.2f} to {highs[middle]:.2f}"
+        lines.append(f"| {name} | {covered(mine)[0]} of {len(mine)} | {ratios[middle]:.2f} | {ends} |")
+    lines += ["", "Misses, by generation:", ""]
+    missed = sorted((one for one in found if not one.inside), key=lambda one: (one.gpu.architecture, one.run.key))
+    lines += [_miss(one) for one in missed] or ["- none"]
+    lines += [_unscored(one) for one in cases(load()) if not one.scored]
+    return "\n".join(lines)
+
+
+def _groups(found: Sequence[Case]) -> Iterator[tuple[str, list[Case]]]:
+    for basis in dict.fromkeys(one.run.basis for one in found):
+        yield basis, [one for one in found if one.run.basis == basis]
+    for quantity in ("energy", "carbon", "cost"):
+        yield quantity, [one for one in found if one.quantity == quantity]
+    for generation in sorted({one.gpu.architecture for one in found}):
+        yield generation, [one for one in found if one.gpu.architecture == generation]
+
+
+def _miss(one: Case) -> str:
+    told = f"{one.ratio:.2f} times what was published" if one.ratio else "no ratio"
+    notes = f" ({one.run.notes})" if one.run.notes else ""
+    return f"- {one.gpu.architecture}: {one.run.name}, {one.quantity}: predicted {told}{notes}"
+
+
+def _unscored(one: Case) -> str:
+    return f"- not scored: {one.run.name}, {one.quantity}: {one.predicted.method}"

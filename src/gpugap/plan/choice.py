@@ -83,11 +83,12 @@ class BreakEven:
 
 
 def options_of(ground: Ground) -> tuple[list[Option], list[Excluded]]:
-    """All options there are, and what is none."""
+    """All options there are, those alone that are wished for, and what is none."""
     shifted = _efficient(ground)
     notebooks, excluded = free(shifted)
     found = [*owned(shifted), *notebooks, *rented(shifted), *bought(shifted)]
-    return [one for one in found if one.time.value is not None], excluded
+    wanted = ground.wish.only.lower()
+    return [one for one in found if one.time.value is not None and wanted in one.id.lower()], excluded
 
 
 def _efficient(ground: Ground) -> Ground:

@@ -83,6 +83,7 @@ class Wish:
         deadline_s: at most; None for any.
         goal: what is least.
         own: keys of GPUs that are there already, and ``cpu``.
+        only: consider options whose id holds this text alone; all where empty.
         utilization: share of its life that a bought machine would be busy.
         life_years: until it is replaced.
         machine_usd: of a desktop around a bought GPU.
@@ -93,6 +94,7 @@ class Wish:
     deadline_s: float | None = None
     goal: Goal = "cost"
     own: frozenset[str] = frozenset(("cpu",))
+    only: str = ""
     utilization: float = 0.3
     life_years: Estimate = LIFE
     machine_usd: Estimate = DESKTOP

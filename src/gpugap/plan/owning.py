@@ -109,7 +109,8 @@ def free(ground: Ground) -> tuple[list[Option], list[Excluded]]:
     options: list[Option] = []
     excluded: list[Excluded] = []
     for tier in ground.tiers:
-        worker = next((one for one in ground.workers if _suits(one, tier)), None)
+        fitting = [one for one in ground.workers if _suits(one, tier)]
+        worker = max(fitting, key=lambda one: one.count, default=None)
         if not tier.trains:
             excluded.append(Excluded(tier.key, "limits", f"training is not possible there: {tier.limits}"))
         elif worker is not None:

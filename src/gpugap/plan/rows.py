@@ -27,6 +27,7 @@ EVEN_HEADER = ("board", "board and desktop USD", "rent USD/h", "cheaper from", "
 SHIFT_HEADER = ("if", "then best", "its value", "the chosen one's")
 OUT_HEADER = ("left out", "why", "more")
 _MOST_OUT = 12
+_MOST_EVEN = 8
 
 
 def plan_rows(options: Sequence[Option], chosen: Option) -> list[Row]:
@@ -100,6 +101,13 @@ def even_rows(found: Sequence[BreakEven]) -> list[Row]:
         )
         for one in found
     ]
+
+
+def first_even(found: Sequence[BreakEven]) -> tuple[list[BreakEven], str]:
+    """The boards that pay soonest, and how many more there are, in words."""
+    ordered = sorted(found, key=lambda one: (one.hours.value is None, one.hours.value or 0.0))
+    left = len(ordered) - _MOST_EVEN
+    return ordered[:_MOST_EVEN], f", those that pay soonest; {left} more in --json" if left > 0 else ""
 
 
 def shift_rows(shifts: Sequence[Shift], chosen: Option) -> list[Row]:

@@ -22,7 +22,7 @@ FETCH_BYTE_PER_S = (2e7, 1e8, 5e8)
 """Data set onto the machine: from 160 Mbit/s of a home line to 4 Gbit/s within a cloud."""
 SAVED_EVERY_S = 1800.0
 """Between checkpoints where nothing interrupts."""
-SPOT_MEAN = assumed(24 * 3600.0, 5 * 3600.0, 240 * 3600.0, "s", "assumed: every 5 h to 10 days")
+SPOT_MEAN = assumed(24 * 3600.0, 5 * 3600.0, 240 * 3600.0, "s", "every 5 h to 10 days, assumed")
 """Mean time between interruptions of spot machines. No provider publishes it; AWS's advisor gives classes of under 5 to
 over 20 % a month by machine type, traces in papers on spot training hours to a day for GPUs. Wide for that."""
 MOST_EPOCHS, MOST_SAMPLES = 1e6, 1e13

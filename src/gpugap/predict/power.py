@@ -40,8 +40,12 @@ VCPUS_PER_GPU = (4, 10, 32)
 GIB_PER_GPU = (16, 64, 256)
 OWN_HOST_W = (35.0, 70.0, 140.0)
 """A desktop around a busy GPU: idle power of tower PCs to one with several busy cores."""
-OWN_CORE_W = (2.0, 6.0, 12.0)
-"""A busy core of a desktop or server whose chip is not in the catalog, package and memory included."""
+CORE_W = (2.0, 6.0, 12.0)
+"""A busy core of a chip that is not in the catalog: server chips have 3 to 6 W of limit a core, desktops 8 to 12."""
+OWN_REST_W = (8.0, 25.0, 60.0)
+"""Beside the package of a machine of one's own: a laptop without its screen to a desktop."""
+SHARED_REST_W = (0.4, 1.5, 4.0)
+"""A core's share of what is beside the packages of a server: memory, disks, fans."""
 PUE: Mapping[Place, tuple[float, float, float]] = {
     "cloud": (1.08, 1.2, 1.58),
     "notebook": (1.08, 1.12, 1.3),
@@ -95,21 +99,25 @@ def host_power(place: Place, count: int, vcpus: float | None = None, memory_gib:
     return assumed(value, low, high, "W", "0.74 to 3.5 W a hardware thread and 0.42 W a GiB (Cloud Carbon Footprint)")
 
 
-def cpu_power(tdp_w: float | None, cores: float, *, chip_cores: float | None = None) -> Estimate:
+def cpu_power(tdp_w: float | None, cores: float, *, chip_cores: float | None = None, shared: bool = False) -> Estimate:
     """Power of a machine that computes on its CPU, in watts.
 
     Args:
         tdp_w: of the whole chip; None where the catalog tells none.
         cores: that are in use.
         chip_cores: cores of the chip, of which a slice has a share; `cores` where None.
+        shared: whether the machine is a part of another one, as in a cloud.
     """
     if tdp_w is None:
-        low, value, high = (watts * cores for watts in OWN_CORE_W)
-        return assumed(value, low, high, "W", "2 to 12 W a busy core: this chip's power limit is not known")
-    share = tdp_w * min(1.0, cores / (chip_cores or cores))
-    chip = assumed(0.85 * share, 0.5 * share, 1.1 * share, "W", "half to all of the chip's limit, by share of cores")
-    rest = assumed(6.0 * cores**0.5, 2.0, 20.0 * cores**0.5, "W", "memory, disk and board")
-    return total([chip, rest], "W", f"half to 110 % of {tdp_w:g} W by share of cores; memory, disk and board")
+        low, value, high = (watts * cores for watts in CORE_W)
+        told = "2 to 12 W a busy core, as this chip's power limit is not known"
+    else:
+        share = tdp_w * min(1.0, cores / (chip_cores or cores))
+        low, value, high = 0.5 * share, 0.85 * share, 1.1 * share
+        told = f"half to 110 % of {tdp_w:g} W by share of cores"
+    rest = [watts * cores for watts in SHARED_REST_W] if shared else list(OWN_REST_W)
+    beside = assumed(rest[1], rest[0], rest[2], "W", "memory, disk, board and fans")
+    return total([assumed(value, low, high, "W", told), beside], "W", f"{told}; {beside.method}")
 
 
 def pue(place: Place) -> Estimate:

@@ -112,11 +112,9 @@ def gathered(step: str | Step, *, epochs: float, samples: int, **wished: Unpack[
         tuple(wished.get("own", ("cpu",))),
         Place(wished.get("country", ""), wished.get("usd_per_kwh")),
     )
-    limits = Limits(
-        wished.get("budget_usd"), wished.get("deadline_s"), wished.get("goal", "cost"), wished.get("wish", {})
-    )
-    found = gather(step, Run(epochs, samples, batch, **wished.get("run", {})), asked, limits, sources=sources)
-    return replace(found, subject=replace(found.subject, only=wished.get("only", "")))
+    more = {"only": wished.get("only", ""), **wished.get("wish", {})}
+    limits = Limits(wished.get("budget_usd"), wished.get("deadline_s"), wished.get("goal", "cost"), more)
+    return gather(step, Run(epochs, samples, batch, **wished.get("run", {})), asked, limits, sources=sources)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from gpugap.plan.option import NO_COUNTRY
 from gpugap.plan.used import Used, used, worker_of
 from gpugap.predict.power import cpu_power, device_power, host_power, machine_power
 from gpugap.study.plan import chip_of_cell
-from gpugap.study.workers import cores_of
+from gpugap.study.workers import cores_of, is_shared
 
 
 def resources(records: Sequence[Record], known: Catalog, country: str = "", today: day | None = None) -> list[Used]:
@@ -41,7 +41,9 @@ def _power(summary: CellSummary, known: Catalog) -> Estimate:
     idle = Estimate(0.0, None, None, None, "W", "published", "power of the whole machine", None)
     if summary.cell.device == "cpu":
         tdp_w, chip_cores = chip_of_cell(summary, known)
-        return machine_power(cpu_power(tdp_w, cores_of(summary), chip_cores=chip_cores), idle, "own")
+        return machine_power(
+            cpu_power(tdp_w, cores_of(summary), chip_cores=chip_cores, shared=is_shared(summary)), idle, "own"
+        )
     boards = environment_of(summary).get("gpus") or [{}]
     row = match_gpu(worker_of(summary), boards[0].get("memory_total_bytes"), known.accelerators)
     return machine_power(device_power(row.tdp_w if row else None), host_power("own", 1), "own")

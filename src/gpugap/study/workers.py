@@ -207,7 +207,7 @@ def cpu_workers(
             power = total([sensor, rest], "W", f"{sensor.method}; {rest.method}")
         else:
             tdp_w, chip_cores = tdp_of(one)
-            power = cpu_power(tdp_w, cores_of(one), chip_cores=chip_cores)
+            power = cpu_power(tdp_w, cores_of(one), chip_cores=chip_cores, shared=is_shared(one))
         yield Worker(
             f"cpu {setup_words(one.cell)}",
             f"this CPU, {setup_words(one.cell)}",
@@ -222,6 +222,11 @@ def cpu_workers(
 def cores_of(summary: CellSummary) -> float:
     """Cores that the cell's machine let it use; 1 where its records do not say."""
     return float((environment_of(summary).get("cpu") or {}).get("usable_cores") or 1)
+
+
+def is_shared(summary: CellSummary) -> bool:
+    """Whether the cell's machine is a part of another one."""
+    return bool(environment_of(summary).get("virtual_machine"))
 
 
 def setup_words(cell: Cell) -> str:
