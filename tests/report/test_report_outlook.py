@@ -59,6 +59,7 @@ def test_the_page_says_what_is_predicted(page, work):
         "Where the time goes on Tesla T4",
     ]
     assert len([svg for svg in part.all("svg") if svg.attributes.get("role") == "img"]) == 5
+    assert headings[3] == "From which batch on a GPU is faster: Conv-6 at 32×32, training, fp32"
     for said in ("host: made up", "115 times that of one AVX2 core", "246×", "246"):
         assert said in part.text
 

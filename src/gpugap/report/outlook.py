@@ -51,8 +51,9 @@ def outlook_section(works: Sequence[Forecasts], claims: Sequence[Claim] = ()) ->
     if not works:
         return Html("")
     parts = [*_claims(claims), *_times(works), *_gaps(works)]
-    lead = max(works, key=lambda work: (work.forecasts[0].prediction.mode == "train", _longest(work)))
-    parts += [*_roofline(lead), *_sweep(lead), *_shares(lead), _assumed(works)]
+    lead = _leading(works)
+    swept = _leading([work for work in works if len(work.forecasts[0].sweep) > 1] or [lead])
+    parts += [*_roofline(lead), *_sweep(swept), *_shares(lead), _assumed(works)]
     return joined(parts, Html("\n"))
 
 
@@ -71,8 +72,17 @@ def title(one: Prediction) -> str:
     return f"{names.network(one.workload)}{at}, {names.doing(one.mode)}, batch {one.batch}, {one.precision}"
 
 
-def _longest(work: Forecasts) -> float:
-    return max(one.step_time.value or 0.0 for one in work)
+def _without_batch(one: Prediction) -> str:
+    return title(one).replace(f", batch {one.batch}", "")
+
+
+def _leading(works: Sequence[Forecasts]) -> Forecasts:
+    """The training step that takes longest; the longest of all where none trains."""
+
+    def place(work: Forecasts) -> tuple[bool, float]:
+        return work.forecasts[0].prediction.mode == "train", max(one.step_time.value or 0.0 for one in work)
+
+    return max(works, key=place)
 
 
 def _times(works: Sequence[Forecasts]) -> Iterator[Html]:
@@ -206,7 +216,7 @@ def _sweep(work: Forecasts) -> Iterator[Html]:
         for place, point in enumerate(work.forecasts[0].sweep)
     ]
     below = table("Step times by batch", heads, [Group("", rows)], "n" * len(heads))
-    yield tag("h3", "From which batch on a GPU is faster")
+    yield tag("h3", f"From which batch on a GPU is faster: {_without_batch(work.forecasts[0].prediction)}")
     yield figure([chart], below, joined([kind_badge("predicted"), SWEEP_NOTE]))
 
 

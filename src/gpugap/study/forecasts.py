@@ -169,7 +169,9 @@ def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
     rough = "" if is_told(cpu) else "roughly "
     own = f"this CPU {found.own.setup}".strip()
     rate = f"{rough}{significant(batch / cpu.value)}" if cpu.value else UNKNOWN
-    rows = [(own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", cpu.kind.upper())]
+    rows: list[tuple[str, ...]] = [
+        (own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", cpu.kind.upper())
+    ]
     for one in found:
         lasts = [_span(time) for time in (one.epoch_time, one.run_time)]
         told = (one.prediction.bound, batch_words(one.faster_from), one.prediction.domain, one.step_time.kind.upper())
