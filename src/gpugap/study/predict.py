@@ -143,24 +143,49 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         Unsupported: the step cannot be traced, or the catalog lacks facts of a GPU.
         UnknownName, BadValue: no such GPU, precision, kernel or method; a calibration that is of something else.
     """
-    size, mode = batch_for(step, batch, mode)
-    check_names(mode=mode, precision=precision, attention=attention, method=method)
+    what = _Step(step, *batch_for(step, batch, mode), precision, attention, channels_last)
+    check_names(mode=what.mode, precision=precision, attention=attention, method=method)
+    skip = skip_unsupported or gpus == "all"
+    asked = Asked(method, with_optimizer, include_copy, Training(samples, epochs), skip)  # type: ignore[arg-type] # checked
+    return _predict(what, gpus, asked, cpu=cpu, calibrate=calibrate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is traced, and how."""
+
+    step: str | Step
+    batch: int
+    mode: str
+    precision: str
+    attention: str | None
+    channels_last: bool
+
+
+def _predict(
+    what: _Step,
+    gpus: Sequence[str | Gpu] | Literal["all"],
+    asked: Asked,
+    *,
+    cpu: Measurement | Sequence[Record],
+    calibrate: str | Path | Measurement | None,
+) -> Forecasts:
     chosen = all_gpus() if gpus == "all" else [gpu(one) if isinstance(one, str) else one for one in gpus]
     if not chosen:
         raise BadValue("no GPU", "name GPUs such as t4,rtx-4090")
-    told = Training(samples, epochs)
-    names, code = _names(step)
+    names, code = _names(what.step)
     calibrated = None
     if calibrate is not None:
         source = calibrate.records if isinstance(calibrate, Measurement) else Path(calibrate)
-        calibrated = read_calibration(source, Wanted(names, mode, precision, size, chosen))
-    tracer = Tracer(step, mode)
+        calibrated = read_calibration(source, Wanted(names, what.mode, what.precision, what.batch, chosen))
+    tracer = Tracer(what.step, what.mode)
 
     from gpugap.frameworks.torch.trace.wish import Wish
 
-    wish = Wish(size, mode, precision, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
-    asked = Asked(method, with_optimizer, include_copy, told, skip_unsupported or gpus == "all")  # type: ignore[arg-type] # checked above
-    own = own_cpu(cpu.records if isinstance(cpu, Measurement) else cpu, names, (mode, size), code=code)
+    how = {"attention": what.attention, "channels_last": what.channels_last}
+    wish = Wish(what.batch, what.mode, what.precision, **how)  # type: ignore[arg-type] # checked
+    records = cpu.records if isinstance(cpu, Measurement) else cpu
+    own = own_cpu(records, names, (what.mode, what.batch), code=code)
     return forecast(tracer, wish, chosen, asked, own, calibrated=calibrated)
 
 
