@@ -18,6 +18,7 @@ from gpugap.cli import (
     fit,
     measure,
     parity,
+    predict,
     records,
     report,
     study,
@@ -48,6 +49,7 @@ app.command("study")(study.study)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)

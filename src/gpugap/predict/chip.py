@@ -90,7 +90,8 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         int((gpu.l2_cache_mib or 0.0) * _MIB),
         _power_share(gpu, all_gpus() if rows is None else tuple(rows)),
         _shared_issue(gpu.compute_capability),
-        gpu.compute_capability in _BEFORE_VOLTA or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
+        gpu.compute_capability in _BEFORE_VOLTA
+        or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
     )
 
 
