@@ -145,6 +145,14 @@ def test_rows_of_a_recipe_share_its_trace(tmp_path, tracing):
     assert [one.answers["model"].value_s for one in again.scored] == seconds
 
 
+def test_inference_without_attention_is_the_same_in_every_pytorch(tmp_path, tracing):
+    rows = [{**IMAGE, "phase": "inference", "torch_version": version} for version in ("1.13", "2.4.0")]
+    held(tmp_path, rows)
+    assert [recipe.modern for recipe in tracing] == [False]
+    held(tmp_path, [{**row, "phase": "training"} for row in rows])
+    assert [recipe.mode for recipe in tracing] == ["inference", "train", "train"]
+
+
 def test_a_batch_that_does_not_follow_is_traced_itself(tmp_path, tracing):
     held(tmp_path, [{**IMAGE, "arch": "odd", "batch_size": size} for size in (32, 48)])
     assert [recipe.batch for recipe in tracing] == [32, 48]

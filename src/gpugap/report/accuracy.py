@@ -152,6 +152,9 @@ def _in_sample(found: Scores) -> Iterator[str]:
     groups = [group for by in ("table", "cell") for group in found.groups if group.by == by and group.n_scored]
     groups = [group for group in groups if group.by == "table" or group.n_scored >= _LEAST]
     yield _table(("rows", "n", *METHODS, "p90", "worst", "in 90 %"), _by_method(groups))
+    if any(one.case.table in ("models", "images") and one.answers for one in found.scored):
+        yield "![Predicted against measured step times of whole models](images/accuracy.svg)"
+        yield "Solid: predicted as measured; dashed: a quarter more, and as much less."
     yield "The worst of them:"
     yield _table(("what", "GPU", "measured", "predicted", "error %"), [_case(one) for one in found.worst("model", 20)])
     if found.unscored:

@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ class Traces:
             Unsupported: it cannot be traced; that is kept too.
             MissingExtra: what traces is not installed.
         """
-        found = self.load(recipe)
+        found = self.load(recipe) or self._twin(recipe)
         if found is not None:
             return found
         try:
@@ -75,6 +75,19 @@ class Traces:
             raise
         second = found.second and written(found.second)
         self._keep(recipe, {"first": written(found.first), "second": second, "why": found.why})
+        return found
+
+    def _twin(self, recipe: Recipe) -> Traced | None:
+        """The same step of another PyTorch, where it has no attention: inference is then the same in both."""
+        twin = replace(recipe, modern=not recipe.modern)
+        if recipe.room != "image" or recipe.mode != "inference" or not self._file(twin).exists():
+            return None
+        try:
+            found = self.load(twin)
+        except Unsupported:
+            return None
+        if found is None or found.first.attention or any(op.name == "aten._softmax" for op in found.first.ops):
+            return None
         return found
 
     def _file(self, recipe: Recipe) -> Path:
