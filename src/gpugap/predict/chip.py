@@ -90,7 +90,8 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         int((gpu.l2_cache_mib or 0.0) * _MIB),
         _power_share(gpu, all_gpus() if rows is None else tuple(rows)),
         _shared_issue(gpu.compute_capability),
-        gpu.compute_capability in _BEFORE_VOLTA or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
+        gpu.compute_capability in _BEFORE_VOLTA
+        or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
     )
 
 
@@ -100,7 +101,7 @@ _HALF_SHARED = ("8.6", "8.7", "8.9", "12.0", "12.1")
 
 
 def _shared_issue(capability: str) -> bool:
-    """Volta was the first to issue both side by side (V100 architecture white paper, "independent thread scheduling")."""
+    """Volta was the first to issue both side by side (V100 architecture white paper, "Volta SM")."""
     return capability in _BEFORE_VOLTA or capability in _HALF_SHARED
 
 
