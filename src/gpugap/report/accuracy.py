@@ -98,18 +98,21 @@ def _baselines(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         model = by_method.get("model")
         if model is None:
             continue
-        shown = [f"{cell['mean']:.1f} / {cell['median']:.1f}" if (cell := by_method.get(m)) else "" for m in METHODS]
+        shown = [_both(by_method.get(method)) for method in METHODS]
         rows.append((case, str(model["n"]), *shown))
-        for method in BASELINES:
-            cell = by_method.get(method)
-            if cell and model["n"] >= _LEAST and model["mean"] >= cell["mean"]:
-                lost.append(f"{case}: {method}")
+        rivals = [(method, by_method[method]) for method in BASELINES if method in by_method]
+        if model["n"] >= _LEAST:
+            lost += [f"{case}: {method}" for method, rival in rivals if model["mean"] >= rival["mean"]]
     if not rows:
         return
     yield "## Beside baselines of the data sheet"
     yield _table(("case", "n", *METHODS), rows)
     beaten = f"In every case of {_LEAST} or more the model's mean error is below that of each baseline."
     yield f"Not better than: {'; '.join(lost)}." if lost else beaten
+
+
+def _both(cell: Mapping[str, Any] | None) -> str:
+    return f"{cell['mean']:.1f} / {cell['median']:.1f}" if cell else ""
 
 
 def _coverage(cells: Sequence[Mapping[str, Any]]) -> Iterator[str]:
