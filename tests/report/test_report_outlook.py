@@ -65,7 +65,7 @@ def test_the_page_says_what_is_predicted(page, work):
 
 
 def test_tables_hold_the_numbers(page, work):
-    claims, times, factors, batches, shares = section(read(page), "predicted").all("table")
+    claims, times, factors, roofs, batches, shares = section(read(page), "predicted").all("table")
     found = {row["GPU"]: row for row in rows(times)}
     one = work["t4"]
     assert found["Tesla T4"]["Step time"] == figures.shown(one.step_time)
@@ -76,6 +76,9 @@ def test_tables_hold_the_numbers(page, work):
     assert found["this CPU fp32 default"]["Kind"] == "measured"
     assert [row["Factor"] for row in rows(factors)][-1] == figures.shown(one.gap.speedup)
     assert [row["Kind"] for row in rows(claims)] == ["predicted", "predicted", "published"]
+    roof = {row["What"]: row for row in rows(roofs)}
+    assert roof["Tesla T4"]["Share of time"] == "100.0 %"
+    assert 0 < float(roof["convolution"]["Reached"].removesuffix(" %")) <= 100
     assert len(rows(batches)) == len(one.sweep)
     assert sum(float(row["Share"].removesuffix(" %")) for row in rows(shares)) == pytest.approx(200, abs=1.5)
 

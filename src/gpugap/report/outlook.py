@@ -26,7 +26,7 @@ from gpugap.report.markup import (
     table,
     tag,
 )
-from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart
+from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart, roofline_table
 from gpugap.report.sweep import SWEEP_NOTE, sweep_chart
 from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, batch_words, is_told
 
@@ -200,10 +200,11 @@ def _gap_rows(one: Forecast) -> Iterator[list[Content]]:
 
 
 def _roofline(work: Forecasts) -> Iterator[Html]:
-    chart = roofline_chart([one.prediction for one in work], "roofline")
+    made = [one.prediction for one in work]
+    chart = roofline_chart(made, "roofline")
     if chart is not None:
         yield tag("h3", f"Roofline: {title(work.forecasts[0].prediction)}")
-        yield figure([chart], Html(""), joined([kind_badge("predicted"), ROOFLINE_NOTE]))
+        yield figure([chart], roofline_table(made), joined([kind_badge("predicted"), ROOFLINE_NOTE]))
 
 
 def _sweep(work: Forecasts) -> Iterator[Html]:
