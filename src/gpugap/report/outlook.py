@@ -126,22 +126,23 @@ def _time_table(works: Sequence[Forecasts]) -> Html:
         for name, setup, time in _cpu_rows(work):
             blank: list[Content] = ["" for _ in (*span, *_PARTS)]
             rows.append(
-                [f"{name} {setup}", figures.shown(time), interval(time), *blank, "", "", "", kind_badge(time.kind)]
+                [f"{name} {setup}", figures.shown(time), interval(time), *blank, "", "", "", "", kind_badge(time.kind)]
             )
         rows += [_time_row(one, span) for one in work]
         groups.append(Group(title(work.forecasts[0].prediction), rows))
     heads = ["GPU", "Step time", "Interval", *(f"{name[:-5].capitalize()} (steps alone)" for name in span)]
     heads += [part.capitalize() for part in _PARTS]
-    heads += ["Bound by", "Faster from batch", "Domain", "Kind"]
+    heads += ["Bound by", "Faster from batch", "Memory", "Domain", "Kind"]
     caption = "Step time, its parts, which sum to it, and the batch from which on the GPU is faster than this CPU"
-    return table(caption, heads, groups, "tnn" + "n" * len(span) + "nnnnntntt")
+    return table(caption, heads, groups, "tnn" + "n" * len(span) + "nnnnntnttt")
 
 
 def _time_row(one: Forecast, span: Sequence[str]) -> list[Content]:
     made = one.prediction
     spans = [duration(found.value) if (found := getattr(one, name)) else "" for name in span]
     parts = [_part(made.parts_s.get(part, 0.0), one.step_time.value or 0.0) for part in _PARTS]
-    told: list[Content] = [made.bound, batch_words(one.faster_from), made.domain, kind_badge(one.step_time.kind)]
+    told: list[Content] = [made.bound, batch_words(one.faster_from), one.fits or tag("span", "not judged here", css="none")]
+    told += [made.domain, kind_badge(one.step_time.kind)]
     return [made.gpu_name, figures.shown(one.step_time), interval(one.step_time), *spans, *parts, *told]
 
 

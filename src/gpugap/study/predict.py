@@ -19,8 +19,9 @@ from gpugap.explain.crossover import CpuTimes, SweepPoint, crossover
 from gpugap.explain.gap import gap
 from gpugap.measure.target import parse_target
 from gpugap.predict.common import Common, common
+from gpugap.predict.fit import FitVerdict, judge
 from gpugap.predict.latency import predict as step_on_gpu
-from gpugap.predict.memory import capability_of
+from gpugap.predict.memory import capability_of, memory
 from gpugap.predict.prediction import Method, Prediction
 from gpugap.stats.intervals import throughput
 from gpugap.study.api import Measurement
@@ -51,6 +52,7 @@ class Asked:
         include_copy: whether the batch is copied from the host in every step.
         training: how long a run is.
         skip_unsupported: GPUs without the facts needed are left out, and the fastest comes first.
+        with_memory: judge whether the step fits, too; of few GPUs, as it takes longer than predicting their times.
     """
 
     method: Method = "model"
@@ -58,6 +60,7 @@ class Asked:
     include_copy: bool = False
     training: Training = field(default_factory=Training)
     skip_unsupported: bool = False
+    with_memory: bool = True
 
 
 class Batches:
@@ -223,6 +226,8 @@ def forecast(
     known: dict[int, Batches] = {}
     found: list[Forecast] = []
     left_out: list[str] = []
+    few = len(gpus) <= MOST_SWEPT
+    judged = _Judge(wish.channels_last, few and asked.with_memory and asked.with_optimizer)
     for one in gpus:
         capability = _capability(one)
         traced = tracer.trace(replace(wish, capability=capability or _LIKE))
@@ -230,7 +235,7 @@ def forecast(
         told = {} if capability else {"attention": _LIKE_TOLD}
         maker = _Maker(one, batches, asked, calibrated, wish.channels_last, told)
         try:
-            found.append(_forecast(maker, wish.batch, own, sweep=len(gpus) <= MOST_SWEPT))
+            found.append(_forecast(maker, wish.batch, own, fits=judged(one, traced), sweep=few))
         except Unsupported as error:
             if not asked.skip_unsupported:
                 raise
@@ -245,6 +250,23 @@ def _capability(one: Gpu) -> Capability | None:
         return capability_of(one.compute_capability, one.name)
     except Unsupported:
         return None
+
+
+class _Judge:
+    """Says whether a traced step fits; GPUs of one compute capability share what it takes."""
+
+    def __init__(self, channels_last: bool, wanted: bool) -> None:
+        self._channels_last, self._wanted = channels_last, wanted
+        self._known: dict[tuple[int, Capability], Estimate] = {}
+
+    def __call__(self, one: Gpu, traced: Traced) -> FitVerdict | None:
+        capability = _capability(one) if self._wanted else None
+        if capability is None:
+            return None
+        key = id(traced), capability
+        if key not in self._known:
+            self._known[key] = memory(traced.first, capability, channels_last=self._channels_last).device
+        return judge(self._known[key], one.usable_memory())
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,7 +306,7 @@ class _Maker:
         return common(here.step_time.value or 0.0, plain.value or 0.0, here.gpu.key, here.source)
 
 
-def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, sweep: bool) -> Forecast:
+def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, fits: FitVerdict | None, sweep: bool) -> Forecast:
     found, training = maker.at(batch), maker.asked.training
     cpu = own.at(batch, maker.batches.at)
     points = tuple(_swept(maker, own)) if sweep else ()
@@ -298,6 +320,7 @@ def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, sweep: bool) -> Forec
         sweep=points,
         faster_from=crossover(points) if points else _unknown(maker.batches, swept=sweep),
         gap=gap(found, cpu, own.rates.flop_per_s),
+        fits=fits,
     )
 
 
