@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gpugap.predict.artefact import artefact
 from gpugap.report.accuracy import accuracy_page
+from gpugap.report.scatter import scatter, standalone
 from gpugap.study.scoring.scores import scores
 from gpugap.study.scoring.traces import Traces
 from gpugap.study.validate import Sample, validate
@@ -19,6 +20,7 @@ from gpugap.study.validate import Sample, validate
 ROOT = Path(__file__).resolve().parents[1]
 TABLES = ("ops.parquet", "model_ops.parquet", "end_to_end.csv", "timm.parquet")
 PAGE = ROOT / "docs" / "accuracy.md"
+PLOT = ROOT / "docs" / "images" / "accuracy.svg"
 
 
 def rows(name: str) -> list[dict[str, str]]:
@@ -42,6 +44,9 @@ def main() -> None:
         scored += found.scored
     page = accuracy_page(scores(scored), artefact().manifest, rows("accuracy_goals.csv"), rows("published_errors.csv"))
     PAGE.write_text(page, encoding="utf-8")
+    plot = scatter(scored, "accuracy")
+    if plot is not None:
+        PLOT.write_text(standalone(plot), encoding="utf-8")
     print(f"wrote {PAGE}")
 
 

@@ -41,14 +41,24 @@ OWN = Growth(trees=60, leaves=16, rate=0.08, least=30)
 """Of what one GPU has of its own."""
 
 
-def sample_of(group: Group, measured: Sequence[Measured], constants: Constants) -> tuple[Any, Floats, Floats]:
-    """Features, residuals and weights of calls of a group on several GPUs; every GPU weighs the same."""
+def sample_of(
+    group: Group, measured: Sequence[Measured], constants: Constants, *, common: bool = False
+) -> tuple[Any, Floats, Floats]:
+    """Features, residuals and weights of calls of a group on several GPUs; every GPU weighs the same.
+
+    Args:
+        group: of kernels.
+        measured: calls, by GPU.
+        constants: of the base.
+        common: takes each GPU's median away, so that trees do not learn which GPU a call ran on.
+    """
     features, residuals, weights = [], [], []
     for one in measured:
         base = base_of(one.kernels, one.chip, constants)
         rows = rows_of(group, one.kernels)
         features.append(features_of(group, rows, one.kernels, (one.chip, base)))
-        residuals.append(np.log(one.kernel_s / base.total_s)[rows])
+        residual = np.log(one.kernel_s / base.total_s)[rows]
+        residuals.append(residual - np.median(residual) if common else residual)
         weights.append(one.weights[rows] / max(one.weights[rows].sum(), 1e-9))
     weight = np.concatenate(weights)
     return np.concatenate(features), np.concatenate(residuals), weight / weight.mean()

@@ -129,9 +129,7 @@ def _in_order(kernels: Kernels) -> Kernels:
 def selected(kernels: Kernels, rows: Any) -> Kernels:
     """Some rows of kernels that are one an operator."""
     columns = {
-        name: getattr(kernels, name)[rows]
-        for name in Kernels.__slots__
-        if name not in ("op", "distinct", "place")
+        name: getattr(kernels, name)[rows] for name in Kernels.__slots__ if name not in ("op", "distinct", "place")
     }
     ops = kernels.distinct if rows is kernels.place else ()
     count = len(columns["m"])
@@ -156,7 +154,5 @@ def joined(parts: Sequence[Measured]) -> Measured:
 
 def chosen(measured: Measured, rows: Any) -> Measured:
     """Some of the calls."""
-    rest = {
-        name: getattr(measured, name)[rows] for name in ("kinds", "seconds", "floors", "weights", "shapes")
-    }
+    rest = {name: getattr(measured, name)[rows] for name in ("kinds", "seconds", "floors", "weights", "shapes")}
     return Measured(measured.chip, selected(measured.kernels, rows), **rest)

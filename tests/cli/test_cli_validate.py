@@ -45,3 +45,26 @@ def test_a_table_is_scored(gpugap: Command):
 def test_bad_input_is_one_line(gpugap: Command, text: str, arguments, words):
     (gpugap.folder / "t.csv").write_text(text)
     one_line(gpugap("validate", "t.csv", *arguments), 2, *words)
+
+
+def test_ctrl_c_is_one_line_and_loses_no_trace(monkeypatch, tmp_path, capsys):
+    """In this process, as a trace is stopped."""
+    from gpugap.cli.app import run
+    from gpugap.core.oplist import OpList, Traced
+    from gpugap.study.scoring import traces
+
+    columns = "gpu,model,n_layer,d_model,n_head,d_ffn,vocab,phase,seq_len,batch_size,measured_total_s\n"
+    rows = "T4,gpt2,2,64,4,256,100,inference,16,2,0.1\nT4,opt,2,64,4,256,100,inference,16,2,0.1\n"
+    (tmp_path / "m.csv").write_text(columns + rows)
+
+    def trace(recipe):
+        if recipe.name == "opt":
+            raise KeyboardInterrupt
+        return Traced(OpList("gpt2", "inference", 2, "fp32", "", 1, (), ()), why="it is small")
+
+    monkeypatch.setattr(traces, "trace", trace)
+    with pytest.raises(SystemExit) as ended:
+        run(["validate", str(tmp_path / "m.csv"), "--cache", str(tmp_path / "c")])
+    assert ended.value.code == 130
+    assert "gpugap: interrupted - run the same command again" in capsys.readouterr().err
+    assert [file.name.split("-")[1] for file in (tmp_path / "c").iterdir()] == ["gpt2"]

@@ -80,3 +80,23 @@ def test_tables_worst_cases_and_what_was_not_scored():
 
 def test_without_a_report_it_says_so():
     assert "holds no report" in accuracy_page(found(1e-5), {"gpus": {}}, [GOAL], [])
+
+
+def test_whole_steps_are_drawn_and_the_plot_stands_alone():
+    pytest.importorskip("altair")
+    from xml.etree import ElementTree
+
+    from gpugap.report.scatter import scatter, standalone
+
+    assert scatter(found(1e-5).scored, "plot") is None  # operators alone
+    cases = []
+    for place in range(1000):
+        case = Case("t", place, "images", "images", "resnet", "training", "T4", gpu("t4"), 0.01 * (place + 1), None)
+        cases.append(Scored(case, {"model": Answer(0.02 * (place + 1), None, None, "seen", False)}))
+    text = standalone(scatter(cases, "plot"))
+    root = ElementTree.fromstring(text)
+    assert "--predicted: #6b3fa0" in root[0].text
+    drawn = text.count("<path")
+    assert 334 <= drawn < 600  # every third of them, and lines
+    assert "image models, training" in text
+    assert "image models, inference" not in text

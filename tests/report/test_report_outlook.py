@@ -59,12 +59,13 @@ def test_the_page_says_what_is_predicted(page, work):
         "Where the time goes on Tesla T4",
     ]
     assert len([svg for svg in part.all("svg") if svg.attributes.get("role") == "img"]) == 5
+    assert headings[3] == "From which batch on a GPU is faster: Conv-6 at 32×32, training, fp32"
     for said in ("host: made up", "115 times that of one AVX2 core", "246×", "246"):
         assert said in part.text
 
 
 def test_tables_hold_the_numbers(page, work):
-    claims, times, factors, batches, shares = section(read(page), "predicted").all("table")
+    claims, times, factors, roofs, batches, shares = section(read(page), "predicted").all("table")
     found = {row["GPU"]: row for row in rows(times)}
     one = work["t4"]
     assert found["Tesla T4"]["Step time"] == figures.shown(one.step_time)
@@ -75,6 +76,9 @@ def test_tables_hold_the_numbers(page, work):
     assert found["this CPU fp32 default"]["Kind"] == "measured"
     assert [row["Factor"] for row in rows(factors)][-1] == figures.shown(one.gap.speedup)
     assert [row["Kind"] for row in rows(claims)] == ["predicted", "predicted", "published"]
+    roof = {row["What"]: row for row in rows(roofs)}
+    assert roof["Tesla T4"]["Share of time"] == "100.0 %"
+    assert 0 < float(roof["convolution"]["Reached"].removesuffix(" %")) <= 100
     assert len(rows(batches)) == len(one.sweep)
     assert sum(float(row["Share"].removesuffix(" %")) for row in rows(shares)) == pytest.approx(200, abs=1.5)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import random
+from dataclasses import replace
 
 import pytest
 from scoring_samples import ADD, IMAGE, LINEAR, MODEL, Double, table
@@ -143,6 +144,30 @@ def test_rows_of_a_recipe_share_its_trace(tmp_path, tracing):
     again = held(tmp_path, rows)
     assert len(tracing) == 1
     assert [one.answers["model"].value_s for one in again.scored] == seconds
+
+
+def test_inference_without_attention_is_the_same_in_every_pytorch(tmp_path, tracing):
+    rows = [{**IMAGE, "phase": "inference", "torch_version": version} for version in ("1.13", "2.4.0")]
+    held(tmp_path, rows)
+    assert [recipe.modern for recipe in tracing] == [False]
+    held(tmp_path, [{**row, "phase": "training"} for row in rows])
+    assert [recipe.mode for recipe in tracing] == ["inference", "train", "train"]
+
+
+def test_another_half_precision_runs_the_same_operators(tmp_path, monkeypatch):
+    seen: list[OpList] = []
+
+    class Looks(Double):
+        def step(self, ops, gpu, method, *, channels_last):
+            seen.append(ops)
+            return super().step(ops, gpu, method, channels_last=channels_last)
+
+    half = replace(oplist(32).ops[0], dtype="float16")
+    steps = [replace(oplist(batch), precision="fp16", ops=(half,)) for batch in (32, 64)]
+    monkeypatch.setattr(kept, "trace", lambda _: Traced(*steps))
+    path = table(tmp_path / "t.csv", [IMAGE, {**IMAGE, "precision": "bf16"}])
+    validate([path], predictor=Looks(), traces=Traces(tmp_path), methods=("model",))
+    assert [(ops.precision, ops.ops[0].dtype) for ops in seen] == [("fp16", "float16"), ("bf16", "bfloat16")]
 
 
 def test_a_batch_that_does_not_follow_is_traced_itself(tmp_path, tracing):

@@ -143,6 +143,12 @@ def test_whole_models_become_recipes(tmp_path):
     assert (recipe.name, recipe.mode, recipe.modern, recipe.precision) == ("resnet18", "train", False, "fp16")
     assert cases_of(tmp_path, {**IMAGE, "torch_version": "2.4.0"})[0].work.recipe.modern
     assert image.gpu == gpu("rtx-3090")
+    newer = {**IMAGE, "torch_version": "2.4.0"}
+    assert (
+        cases_of(tmp_path, newer)[0].work.recipe == cases_of(tmp_path, {**newer, "device": "H100 PCIe"})[0].work.recipe
+    )
+    older = cases_of(tmp_path, {**newer, "device": "Tesla T4", "precision": "amp_bfloat16"})[0].work
+    assert (older.recipe.capability, older.half) == ((7, 5), "bfloat16")
     switch = cases_of(tmp_path, {**MODEL, "architecture": "SwitchTransformersForConditionalGeneration", "n_experts": 4})
     assert dict(switch[0].work.recipe.sizes)["experts"] == 4
     assert dict(cases_of(tmp_path, MODEL)[0].work.recipe.sizes) == {

@@ -94,6 +94,8 @@ def run(arguments: list[str] | None = None) -> None:
         options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config()}
         status = command.main(arguments, prog_name="gpugap", standalone_mode=False, **options)
         sys.stdout.flush()
+        if status == Interrupted.exit_code:  # typer itself has caught Ctrl-C, and says nothing
+            raise KeyboardInterrupt
     except GpugapError as error:
         status = _fail(error, arguments)
     except _ClickException as error:

@@ -67,7 +67,7 @@ def _planned(given: Mapping[str, Any], output: Output) -> Plan:
     from gpugap.study.plan import plan as make
 
     asked, known = ask.wished(given), own_catalog(given["prices"])
-    records = ask.records_of(given["record"], given["database"])
+    records = ask.records_of(given["step"], given["record"], given["database"])
     output.note("tracing and planning, some seconds ...")
     return make(given["step"], **asked, records=records, catalog=known)
 

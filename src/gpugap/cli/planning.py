@@ -112,13 +112,13 @@ def _mean(text: str | None) -> dict[str, Any]:
     return {"spot_mean_s": Estimate(parse_duration(text), None, None, None, "s", "published", told, None)}
 
 
-def records_of(files: Sequence[Path] | None, database: str | None) -> list[Record]:
-    """Of the store and, after those, of the files."""
+def records_of(step: str, files: Sequence[Path] | None, database: str | None) -> list[Record]:
+    """Of sessions of the store in which the step ran and, after those, of the files."""
     from gpugap.cli.predict import stored
     from gpugap.store.exchange import read_file
 
     named = [record for path in files or () for record in read_file(path).records]
-    return [*stored(database), *named]
+    return [*stored(step, database), *named]
 
 
 def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:

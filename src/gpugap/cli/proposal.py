@@ -66,7 +66,7 @@ def _asked(given: Mapping[str, Any], output: Output) -> tuple[Gathered, Request]
     if given["form"] not in PROPOSAL_FORMATS:
         raise UnknownName("format", given["form"], PROPOSAL_FORMATS)
     asked, known = ask.wished(given), own_catalog()
-    records = ask.records_of(given["record"], given["database"])
+    records = ask.records_of(given["step"], given["record"], given["database"])
     output.note("tracing, some seconds ...")
     found = gathered(given["step"], **asked, records=records, catalog=known)
     return found, request(found.ground, given["runs"], found.excluded, found.needed)

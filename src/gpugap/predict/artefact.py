@@ -33,8 +33,8 @@ class Artefact:
         shares: of the residual that half precision and the backward pass take over, by ``half`` and ``backward``.
         bound: largest absolute log of a residual.
         gpu_constants: constants of GPUs whose whole models were seen, in place of the common ones.
-        alone: host time of a single call between two events, over that within a model, by operator.
-        hosts: of the calibration data's machines over the typical one, by GPU.
+        floors: shortest call of an operator between two events in seconds, by GPU and by `floor_name`.
+        wait_share: of that floor, for which a GPU waits until the host has dispatched the call.
         spreads: of left-out measurements.
         widening: of intervals where that was not checked.
         manifest: GPUs, kinds, families and rows seen, date, versions, fit report.
@@ -45,8 +45,8 @@ class Artefact:
     shares: Mapping[str, float]
     bound: float
     gpu_constants: Mapping[str, Constants]
-    alone: Mapping[str, float]
-    hosts: Mapping[str, float]
+    floors: Mapping[str, Mapping[str, float]]
+    wait_share: float
     spreads: Mapping[str, Spread]
     widening: Widening
     manifest: Mapping[str, Any]
@@ -89,8 +89,8 @@ def artefact_of(numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> Artefa
         shares=numbers["shares"],
         bound=numbers["bound"],
         gpu_constants={key: constants_of(_merged(common, own)) for key, own in numbers["gpu_constants"].items()},
-        alone=numbers["alone"],
-        hosts=numbers["hosts"],
+        floors=numbers["floors"],
+        wait_share=numbers["wait_share"],
         spreads={name: Spread(**one) for name, one in numbers["spreads"].items()},
         widening=Widening(**numbers["widening"]),
         manifest=numbers["manifest"],

@@ -39,14 +39,20 @@ def base_of(kernels: Kernels, chip: Chip, constants: Constants, *, channels_last
         constants: fitted.
         channels_last: images lie channels-last.
     """
-    compute = compute_seconds(kernels, chip, constants)
+    compute = compute_seconds(kernels, chip, constants, channels_last=channels_last)
     memory = memory_seconds(kernels, chip, constants, channels_last=channels_last)
     launch = kernels.launches * constants.kernel_s
-    work = np.where(kernels.launches > 0, either(compute, memory, constants.sharpness), 0.0)
+    work = np.where(kernels.launches > 0, either(compute, memory, sharpness(kernels, chip, constants)), 0.0)
     return Base(compute, memory, launch, work + launch)
 
 
-def either(one: Floats, other: Floats, sharpness: float) -> Floats:
+def sharpness(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
+    """How sharply the larger of arithmetic and memory time takes over, of each kernel."""
+    _, matrix = kernels.rates(chip)
+    return np.where(matrix, constants.matrix.sharpness, constants.vector.sharpness)
+
+
+def either(one: Floats, other: Floats, sharpness: float | Floats) -> Floats:
     """The larger of two, a little more where they are close: the p-norm."""
     larger = np.maximum(np.maximum(one, other), 1e-30)
     return np.asarray(larger * ((one / larger) ** sharpness + (other / larger) ** sharpness) ** (1 / sharpness))

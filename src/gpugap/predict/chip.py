@@ -101,7 +101,7 @@ _HALF_SHARED = ("8.6", "8.7", "8.9", "12.0", "12.1")
 
 
 def _shared_issue(capability: str) -> bool:
-    """Volta was the first to issue both side by side (V100 architecture white paper, "independent thread scheduling")."""
+    """Volta was the first to issue both side by side (V100 architecture white paper, "Volta SM")."""
     return capability in _BEFORE_VOLTA or capability in _HALF_SHARED
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from gpugap.core.oplist import OpKind
-
 
 @dataclass(frozen=True, slots=True)
 class Engine:
@@ -21,6 +19,7 @@ class Engine:
         alone: extra time of the first wave, in waves: one tile does not hide its own latencies.
         power: sustained share of the peak on a card whose power share is 1, before the units themselves limit.
         power_exponent: of the power share.
+        sharpness: how sharply the larger of arithmetic and memory time takes over: 1 adds both, many take the larger.
     """
 
     utilization: float
@@ -30,6 +29,7 @@ class Engine:
     alone: float
     power: float
     power_exponent: float
+    sharpness: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,19 +42,19 @@ class Constants:
         shared_issue: utilization of the vector units where integer instructions take turns, over that where not.
         held_back_memory: bandwidth of memory with ECC in line, and of generations before Volta, over that of others.
         winograd: multiplications that a 3×3 window of stride 1 is spared, as a factor.
-        form_factor: time over that of a plain product, by form of convolution and of attention; on matrix units under
-            ``matrix NAME``.
+        form_factor: time over that of a plain product, by form; of matrix units under ``matrix FORM``, and more for
+            ``backward FORM`` and ``channels-last FORM``.
         bandwidth: share of the peak bandwidth that a long stream reaches.
-        kind_factor: bytes moved over bytes of the trace, by kind; of the backward pass under ``backward KIND``.
+        kind_factor: bytes moved over bytes of the trace, by kind; and more for ``half KIND`` and ``backward KIND``.
         l2_speed: bandwidth of the last cache over that of memory.
         l2_share: share of the cache that holds what the last kernel wrote.
         layout: bytes that a convolution on matrix units moves to change the layout of channels-first images, over its
             own.
         kernel_s: time of a kernel that does nothing.
-        sharpness: how sharply the larger of compute and memory time takes over.
-        host_sharpness: likewise of kernels and host.
+        host_sharpness: how sharply the larger of kernels and host takes over.
         dispatch_s: host time of one operator on the calibration data's typical host.
         dispatch_factor: host time over that, by kind.
+        whole: time of kernels within a step over that alone, in ``single`` and ``half`` precision.
     """
 
     vector: Engine
@@ -69,15 +69,10 @@ class Constants:
     l2_share: float
     layout: float
     kernel_s: float
-    sharpness: float
     host_sharpness: float
     dispatch_s: float
     dispatch_factor: Mapping[str, float] = field(default_factory=dict)
-
-    def factor_of_kind(self, kind: OpKind, *, backward: bool) -> float:
-        """Bytes moved over bytes of the trace."""
-        own = self.kind_factor.get(kind, 1.0)
-        return own * self.kind_factor.get(f"backward {kind}", 1.0) if backward else own
+    whole: Mapping[str, float] = field(default_factory=dict)
 
 
 def constants_of(values: Mapping[str, Any]) -> Constants:

@@ -39,9 +39,7 @@ def features_of(group: Group, rows: Bools, kernels: Kernels, model: tuple[Chip, 
         model: the GPU, and the analytical time on it.
     """
     chip, base = model
-    moved = np.maximum(kernels.moved_bytes[rows], 1.0)
     columns = [
-        np.log2(moved / max(chip.l2_bytes, 1)),
         np.log2(base.memory_s[rows] / base.launch_s[rows].clip(1e-7)),
     ]
     columns += _moved(kernels, rows) if group == "traffic" else _product(kernels, rows, chip, base)

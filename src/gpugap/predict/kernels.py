@@ -26,7 +26,7 @@ _NO_KERNEL = frozenset(
     f"aten.{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
 )
 """Operators that only take memory."""
-_WINOGRAD_WINDOW = 9
+WINOGRAD_WINDOW = 9
 """Positions of a 3×3 window, the one that libraries transform to save multiplications."""
 
 

@@ -15,12 +15,12 @@ from gpugap.predict.artefact import Artefact, artefact
 from gpugap.predict.base import Base, base_of, either
 from gpugap.predict.baselines import sheet_seconds
 from gpugap.predict.bus import copy_seconds
-from gpugap.predict.chip import Chip, chip_of
+from gpugap.predict.chip import BF16, FP16, Chip, chip_of
 from gpugap.predict.common import Common
 from gpugap.predict.conformal import LEVEL, spread_of
 from gpugap.predict.constants import Constants
 from gpugap.predict.features import GROUPS, features_of, rows_of
-from gpugap.predict.kernels import KINDS, Floats, Kernels, kernels_of
+from gpugap.predict.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)
@@ -73,13 +73,9 @@ def predict(
         raise BadValue(f"unknown method {method!r}", f"one of {', '.join(METHODS)}")
     chip, known = chip_of(gpu), artefact()
     kernels = _cached_kernels(ops)
-    times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
     dispatch = 1.0 if host is None else host.dispatch_s / known.constants.dispatch_s
-    host_s = float(times.host_s[kernels.place].sum()) * dispatch if method == "model" else 0.0
-    each_s = times.op_s[kernels.place]
-    busy_s = float(each_s.sum())
-    sharpness = known.constants_for(chip.key).host_sharpness
-    step_s = float(either(np.array(busy_s), np.array(host_s), sharpness)) if host_s else busy_s
+    times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
+    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), dispatch)
     parts = _parts(each_s, times.bound[kernels.place], step_s)
     parts["copy"] = copy_seconds(gpu, copy_bytes)
     if calibration is not None:
@@ -107,6 +103,23 @@ def predict(
     )
 
 
+def step_of(kernels: Kernels, times: Times, constants: Constants, dispatch: float = 1.0) -> tuple[Floats, float]:
+    """Seconds of each operator in the order they run, and of the step: the larger of their sum and the host's time.
+
+    Args:
+        kernels: of the step.
+        times: of its distinct operators.
+        constants: of the GPU.
+        dispatch: host time over that of the typical host.
+    """
+    each_s = times.op_s[kernels.place]
+    busy_s = float(each_s.sum())
+    host_s = float(times.host_s[kernels.place].sum()) * dispatch
+    if not host_s:
+        return each_s, busy_s
+    return each_s, float(either(np.array(busy_s), np.array(host_s), constants.host_sharpness))
+
+
 _KERNELS: list[tuple[OpList, Kernels]] = []
 """The last step asked for: one step is asked for on many GPUs in a row."""
 
@@ -121,7 +134,13 @@ def _cached_kernels(ops: OpList) -> Kernels:
 
 
 def times_of(
-    kernels: Kernels, chip: Chip, known: Artefact, *, method: Method = "model", channels_last: bool = False
+    kernels: Kernels,
+    chip: Chip,
+    known: Artefact,
+    *,
+    method: Method = "model",
+    channels_last: bool = False,
+    within: bool = True,
 ) -> Times:
     """Seconds of the distinct operators of a step.
 
@@ -131,17 +150,28 @@ def times_of(
         known: the artefact.
         method: the model, or a baseline of the data sheet.
         channels_last: images lie channels-last.
+        within: a step, not one call after the other on an idle GPU.
     """
     constants = known.constants_for(chip.key)
     if method == "model":
         base = base_of(kernels, chip, constants, channels_last=channels_last)
         seconds = _with_residual(base, kernels, chip, known)
+        if within:
+            seconds = np.maximum(seconds * whole_factor(kernels, constants), fastest_possible(kernels, chip))
     else:
         compute, memory = sheet_seconds(kernels, chip, method)
         base = Base(compute, memory, np.zeros_like(compute), np.maximum(compute, memory))
         seconds = base.total_s
     limits = np.stack([kernels.by_op(part) for part in (base.compute_s, base.memory_s, base.launch_s)])
-    return Times(kernels.by_op(seconds), np.argmax(limits, axis=0), host_seconds(kernels, constants))
+    host_s = host_seconds(kernels, constants) if method == "model" else np.zeros(len(kernels.distinct))
+    return Times(kernels.by_op(seconds), np.argmax(limits, axis=0), host_s)
+
+
+def whole_factor(kernels: Kernels, constants: Constants) -> float:
+    """Time of kernels within a step over that alone, by what precision its arithmetic is in."""
+    half = (kernels.rate == FP16) | (kernels.rate == BF16)
+    mostly = kernels.flops[half].sum() > kernels.flops[~half].sum()
+    return constants.whole.get("half" if mostly else "single", 1.0)
 
 
 def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) -> Floats:
@@ -158,13 +188,18 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
     residual = np.clip(residual, -known.bound, known.bound)
     residual *= np.where(kernels.rate > 0, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
-    peak, _ = kernels.rates(chip)
-    spared = np.where((kernels.window == 9) & kernels.same & kernels.is_form("dense"), WINOGRAD_MOST, 1.0)
-    return np.asarray(np.maximum(base.total_s * np.exp(residual), kernels.flops / (peak * spared)))
+    return np.maximum(base.total_s * np.exp(residual), fastest_possible(kernels, chip))
 
 
 WINOGRAD_MOST = 2.25
 """Multiplications that Winograd's F(2×2, 3×3) is spared (Lavin and Gray 2016, arXiv:1509.09308)."""
+
+
+def fastest_possible(kernels: Kernels, chip: Chip) -> Floats:
+    """Time at the peak of the data sheet, which no kernel beats."""
+    peak, _ = kernels.rates(chip)
+    windows = (kernels.window == WINOGRAD_WINDOW) & kernels.same & kernels.is_form("dense")
+    return np.asarray(kernels.flops / (peak * np.where(windows, WINOGRAD_MOST, 1.0)))
 
 
 def host_seconds(kernels: Kernels, constants: Constants) -> Floats:

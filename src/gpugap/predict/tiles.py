@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugap.predict.chip import Chip
 from gpugap.predict.constants import Constants, Engine
-from gpugap.predict.kernels import FORMS, Bools, Floats, Form, Kernels
+from gpugap.predict.kernels import FORMS, WINOGRAD_WINDOW, Bools, Floats, Form, Kernels
 
 TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (128, 32), (256, 64))
 """Tiles of the result, either way round, that cuBLAS and cuDNN choose among."""
@@ -27,24 +27,29 @@ def sustained_share(chip: Chip, engine: Engine, utilization: Floats) -> Floats:
     return np.minimum(utilization, min(1.0, powered))
 
 
-def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
+def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, channels_last: bool = False) -> Floats:
     """Time of the arithmetic of each kernel, 0 for those that only move bytes.
 
     Args:
         kernels: of a trace.
         chip: the GPU.
         constants: fitted.
+        channels_last: images lie channels-last.
     """
+    return plain_seconds(kernels, chip, constants) * form_factors(kernels, chip, constants, channels_last=channels_last)
+
+
+def plain_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
+    """Time of the arithmetic as that of plain products, whatever the form; channel by channel at the peak."""
     peak, matrix = kernels.rates(chip)
     found = np.zeros(len(peak), np.float64)
     multiplying = kernels.is_form(*_MULTIPLYING)
     for engine, rows in ((constants.vector, multiplying & ~matrix), (constants.matrix, multiplying & matrix)):
         if rows.any():
             found[rows] = _product_seconds(kernels, rows, (chip, constants, engine), peak[rows])
-    found *= _factors(kernels, constants, matrix)
     direct = kernels.is_form("depthwise")
-    found[direct] = kernels.flops[direct] / (peak[direct] * constants.vector.utilization)
-    return found * np.where(direct, constants.form_factor.get("depthwise", 1.0), 1.0)
+    found[direct] = kernels.flops[direct] / peak[direct]
+    return found
 
 
 def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants, Engine], peak: Floats) -> Floats:
@@ -52,7 +57,7 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     batch, m, n, k = (column[rows] for column in (kernels.batch, kernels.m, kernels.n, kernels.k))
     attention = kernels.is_form("attention")[rows]
     k = np.where(attention, kernels.flops[rows] / (2 * batch * m * n), k)  # several products, one after the other
-    winograd = (kernels.window[rows] == 9) & kernels.same[rows] & kernels.is_form("dense")[rows]
+    winograd = (kernels.window[rows] == WINOGRAD_WINDOW) & kernels.same[rows] & kernels.is_form("dense")[rows]
     spared = np.where(winograd & (peak == chip.rates_flop_per_s[0]), constants.winograd, 1.0)
     rate = peak / chip.processors
     best = np.full(len(m), np.inf)
@@ -77,10 +82,13 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     return best / spared
 
 
-def _factors(kernels: Kernels, constants: Constants, matrix: Bools) -> Floats:
-    """Time over that of a plain product, by form, and of matrix units apart."""
-    plain = np.array([constants.form_factor.get(form, 1.0) for form in FORMS])
-    units = np.array([constants.form_factor.get(f"matrix {form}", 1.0) for form in FORMS])
-    back = constants.form_factor.get("backward", 1.0)
-    whole = np.where(matrix, units[kernels.form], plain[kernels.form])
-    return whole * np.where(kernels.backward & kernels.is_kind("conv"), back, 1.0)
+def form_factors(kernels: Kernels, chip: Chip, constants: Constants, *, channels_last: bool = False) -> Floats:
+    """Time over that of a plain product: by form, on matrix units, backward, channels-last."""
+    _, matrix = kernels.rates(chip)
+
+    def by_form(mark: str) -> Floats:
+        return np.array([constants.form_factor.get(f"{mark}{form}", 1.0) for form in FORMS])[kernels.form]
+
+    found = np.where(matrix, by_form("matrix "), by_form(""))
+    found = found * np.where(kernels.backward, by_form("backward "), 1.0)
+    return found * by_form("channels-last ") if channels_last else found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.chip import Chip
+from gpugap.predict.chip import BF16, FP16, Chip
 from gpugap.predict.constants import Constants
 from gpugap.predict.kernels import KINDS, Floats, Kernels
 
@@ -35,6 +35,11 @@ def resident_share(kernels: Kernels, chip: Chip, constants: Constants) -> Floats
 
 
 def _factors(kernels: Kernels, constants: Constants) -> Floats:
-    forward = np.array([constants.factor_of_kind(kind, backward=False) for kind in KINDS])
-    backward = np.array([constants.factor_of_kind(kind, backward=True) for kind in KINDS])
-    return np.where(kernels.backward, backward[kernels.kind], forward[kernels.kind])
+    """Bytes moved over bytes of the trace."""
+
+    def by_kind(mark: str) -> Floats:
+        return np.array([constants.kind_factor.get(f"{mark}{kind}", 1.0) for kind in KINDS])[kernels.kind]
+
+    half = (kernels.rate == FP16) | (kernels.rate == BF16)
+    found = by_kind("") * np.where(half, by_kind("half "), 1.0)
+    return found * np.where(kernels.backward, by_kind("backward "), 1.0)

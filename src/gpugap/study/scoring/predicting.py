@@ -137,14 +137,14 @@ def _steps(
 ) -> list[Scored]:
     """All rows of one recipe; each batch size follows from its trace, or is traced itself."""
     scored = []
-    oplists: dict[int, OpList | str] = {}
+    oplists: dict[tuple[int, str], OpList | str] = {}
     for case in found:
         assert isinstance(case.work, Whole)
         assert case.gpu is not None
-        batch = case.work.batch
-        if batch not in oplists:
-            oplists[batch] = _oplist(recipe, batch, traces)
-        ops = oplists[batch]
+        size = (case.work.batch, case.work.half)
+        if size not in oplists:
+            oplists[size] = _oplist(recipe, size, traces)
+        ops = oplists[size]
         if isinstance(ops, str):
             scored.append(Scored(case, {}, ops))
             continue
@@ -163,18 +163,19 @@ def _steps(
     return scored
 
 
-def _oplist(recipe: Recipe, batch: int, traces: Traces) -> OpList | str:
-    """The step at a batch size, or why there is none."""
+def _oplist(recipe: Recipe, size: tuple[int, str], traces: Traces) -> OpList | str:
+    """The step at a batch size and with a half precision, or why there is none."""
+    batch, half = size
     try:
         traced = traces.get(recipe)
         if batch != recipe.batch and (traced.why or traced.second is None):
             traced = traces.get(replace(recipe, batch=batch))
-        return traced.at(batch)
+        return traced.at(batch) if half == "float16" else _in(traced.at(batch), half)
     except Unsupported as error:
         return error.message
 
 
-def single(ops: Sequence[Op]) -> OpList:
-    """Operators as a step, without memory."""
-    precision = _PRECISIONS.get(ops[0].dtype, "fp32") if ops else "fp32"
-    return OpList("operators", "inference", 1, precision, "", 0, tuple(ops), ())
+def _in(oplist: OpList, half: str) -> OpList:
+    """The step with another half precision, which runs the same operators."""
+    ops = tuple(replace(op, dtype=half) if op.dtype == "float16" else op for op in oplist.ops)
+    return replace(oplist, precision=_PRECISIONS[half], ops=ops)

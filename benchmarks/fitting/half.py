@@ -1,0 +1,138 @@
+"""Fits what no table of operators holds, half precision and the backward pass, to the totals of whole models."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import least_squares
+
+from fitting.analytic import getter, with_numbers
+from fitting.tables import chip
+from fitting.wholes import Step
+from gpugap.predict.base import either, sharpness
+from gpugap.predict.chip import Chip
+from gpugap.predict.constants import Constants
+from gpugap.predict.kernels import KINDS, Floats, Kernels
+from gpugap.predict.latency import fastest_possible
+from gpugap.predict.tiles import form_factors, plain_seconds
+from gpugap.predict.traffic import memory_seconds
+
+_COLUMNS = tuple(name for name in Kernels.__slots__ if name not in ("op", "distinct", "place"))
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Many steps of one GPU and memory format at once.
+
+    Attributes:
+        chip: the GPU.
+        channels_last: memory format.
+        kernels: of all steps, one after the other.
+        step: of each kernel.
+        count: how often each kernel's operator runs in its step.
+        hosted: operators of each kind in each step, shape (steps, kinds).
+        seconds: measured.
+        families: of the models.
+        modes: of the steps.
+        names: of the steps.
+        held: arithmetic times of engines tried before.
+    """
+
+    chip: Chip
+    channels_last: bool
+    kernels: Kernels
+    step: Any
+    count: Floats
+    hosted: Floats
+    seconds: Floats
+    families: Any
+    modes: Any
+    names: Any
+    held: dict[tuple[Any, ...], Floats]
+
+
+def batches(steps: Sequence[Step]) -> list[Batch]:
+    """Steps put together by GPU and memory format."""
+    groups: dict[tuple[str, bool], list[Step]] = {}
+    for step in steps:
+        groups.setdefault((step.key, step.channels_last), []).append(step)
+    return [_batch(chip(key), last, found) for (key, last), found in sorted(groups.items())]
+
+
+def _batch(target: Chip, channels_last: bool, steps: Sequence[Step]) -> Batch:
+    columns = {name: np.concatenate([getattr(step.kernels, name) for step in steps]) for name in _COLUMNS}
+    rows = len(columns["m"])
+    counts, hosted = [], []
+    for step in steps:
+        times = np.bincount(step.kernels.place, minlength=len(step.kernels.distinct)).astype(float)
+        counts.append(times[step.kernels.op])
+        kinds = np.array([KINDS.index(op.kind) for op in step.kernels.distinct])
+        hosted.append(np.bincount(kinds, times, len(KINDS)))
+    return Batch(
+        target,
+        channels_last,
+        Kernels(op=np.arange(rows), distinct=(), place=np.arange(rows), **columns),
+        np.repeat(np.arange(len(steps)), [len(step.kernels.op) for step in steps]),
+        np.concatenate(counts),
+        np.array(hosted),
+        np.array([step.seconds for step in steps]),
+        np.array([step.family for step in steps]),
+        np.array([step.mode for step in steps]),
+        np.array([step.name for step in steps]),
+        {},
+    )
+
+
+def predicted_seconds(batch: Batch, constants: Constants) -> Floats:
+    """The time of every step of a batch, as `gpugap.predict.latency` has it without trees."""
+    kernels, target = batch.kernels, batch.chip
+    key = (*astuple(constants.vector), *astuple(constants.matrix), constants.winograd, constants.shared_issue)
+    plain = batch.held.get(key)
+    if plain is None:
+        if len(batch.held) > 12:
+            batch.held.clear()
+        plain = batch.held[key] = plain_seconds(kernels, target, constants)
+    compute = plain * form_factors(kernels, target, constants, channels_last=batch.channels_last)
+    memory = memory_seconds(kernels, target, constants, channels_last=batch.channels_last)
+    work = np.maximum(either(compute, memory, sharpness(kernels, target, constants)), fastest_possible(kernels, target))
+    each = np.where(kernels.launches > 0, work + constants.kernel_s * kernels.launches, 0.0)
+    each = each * constants.whole.get("half", 1.0)
+    busy = np.bincount(batch.step, each * batch.count, len(batch.seconds))
+    factors = np.array([constants.dispatch_factor.get(kind, 1.0) for kind in KINDS])
+    host = batch.hosted @ factors * constants.dispatch_s
+    return either(busy, host, constants.host_sharpness)
+
+
+def fit_wholes(
+    start: Constants,
+    found: Sequence[Batch],
+    bounds: Mapping[str, tuple[float, float]],
+    *,
+    shrink: float = 0.2,
+    steps: int = 10,
+) -> Constants:
+    """Least squares of the log of measured over predicted, robust, shrunk to where it began.
+
+    Args:
+        start: constants to begin with and to shrink to.
+        found: steps.
+        bounds: of every number that is fitted.
+        shrink: square root of the weight of one number's squared log change, in squared log errors of steps.
+        steps: of the solver.
+    """
+    names = list(bounds)
+    low, high = (np.log([bounds[name][side] for name in names]) for side in (0, 1))
+    begin = np.clip(np.log([max(getter(start, name), 1e-12) for name in names]), low + 1e-3, high - 1e-3)
+
+    def errors(values: Floats) -> Floats:
+        constants = with_numbers(start, names, np.exp(values))
+        misses = [np.log(batch.seconds / predicted_seconds(batch, constants)) for batch in found]
+        return np.concatenate([*misses, shrink * (values - begin)])
+
+    solved = least_squares(
+        errors, begin, bounds=(low, high), loss="soft_l1", f_scale=0.1, max_nfev=steps, diff_step=0.01
+    )
+    return with_numbers(start, names, np.exp(solved.x))
