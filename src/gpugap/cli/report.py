@@ -13,6 +13,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, w
 if TYPE_CHECKING:
     from gpugap.core.record import Record
     from gpugap.predict.fit import Fit
+    from gpugap.study.access import Access
     from gpugap.trends.overview import Overview
 
 
@@ -87,6 +88,7 @@ def write_page(
     *,
     fits: Sequence[Fit] = (),
     history: bool = False,
+    access: Access | None = None,
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
@@ -97,6 +99,7 @@ def write_page(
         form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
         fits: predictions of memory, for a section of their own.
         history: whether GPU memory then, now and next is shown, too.
+        access: runs in other terms and who holds compute, for a section of their own.
 
     Raises:
         InputError: the file cannot be written.
@@ -112,7 +115,8 @@ def write_page(
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
     if form == "html":
-        text = render_page(records, command=command, fits=fits, history=_history() if history else None)
+        known = _history() if history else None
+        text = render_page(records, command=command, fits=fits, history=known, access=access)
     else:
         text = render(records, form)
     with writing(page):

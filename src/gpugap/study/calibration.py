@@ -65,7 +65,7 @@ def read_calibration(source: Path | Sequence[Record], wanted: Wanted) -> Calibra
     records = read_file(source).records if isinstance(source, Path) else source
     name = str(source) if isinstance(source, Path) else "the measurement"
     cells = [one for one in summarize(records) if one.cell.device != "cpu" and one.step_time.value is not None]
-    found = [(one, device) for one in cells if (device := _gpu(one)) is not None]
+    found = [(one, device) for one in cells if (device := gpu_of(one)) is not None]
     if not found:
         raise InputError(f"{name} holds no step measured on a GPU that it names", "give a record of a GPU")
     differing = [(list(_differences(one, device, wanted)), one, device) for one, device in found]
@@ -90,7 +90,7 @@ def _differences(summary: CellSummary, device: Gpu, wanted: Wanted) -> Iterator[
         yield f"on {device.name}, not {' or '.join(one.name for one in wanted.gpus)}"
 
 
-def _gpu(summary: CellSummary) -> Gpu | None:
+def gpu_of(summary: CellSummary) -> Gpu | None:
     """The GPU a cell ran on, by its own name in the record's environment; None where the catalog knows none."""
     environment = environment_of(summary)
     devices = [one for one in environment.get("devices") or [] if one.get("name") == summary.cell.device]
