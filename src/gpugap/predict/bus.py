@@ -22,6 +22,11 @@ def copy_seconds(gpu: Gpu, copy_bytes: int) -> float:
     """
     if gpu.unified_memory or copy_bytes <= 0:
         return 0.0
+    return copy_bytes / (bus_byte_per_s(gpu) * _REACHED)
+
+
+def bus_byte_per_s(gpu: Gpu) -> float:
+    """Bytes a second that the link to the host carries in one direction, after line coding."""
     found = re.fullmatch(r"PCIe (\d\.0)(?: x(\d+))?", gpu.bus or _USUAL)
     generation, lanes = (found[1], int(found[2] or 16)) if found else ("3.0", 16)
-    return copy_bytes / (_LANE_BYTE_PER_S.get(generation, 0.985e9) * lanes * _REACHED)
+    return _LANE_BYTE_PER_S.get(generation, 0.985e9) * lanes
