@@ -69,8 +69,9 @@ class Coverage(Fact):
     Attributes:
         scope: a kind of `KnownCompute`, or ``memory`` for the survey.
         told: a sentence.
-        group: country or sector that `share` is of; empty elsewhere.
-        share: of all, by the authors; None where the row is words alone.
+        group: country or sector that `share` is of, or ``everything`` where it is what the list holds of all; empty
+            elsewhere.
+        share: by the authors; None where the row is words alone.
     """
 
     scope: Literal["cluster", "supercomputer", "university", "memory"]

@@ -7,7 +7,7 @@ who is missing from a list for a reason; `Imbalance.coverage` says what is known
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,6 +22,7 @@ from gpugap.core.errors import UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.stats.bootstrap import drawn_counts, percentile_interval
 from gpugap.stats.inequality import best_supplied, gini, lorenz, top_share
+from gpugap.stats.propagation import ends
 
 LEVEL = 0.90
 TOPS = (1, 5, 10)
@@ -34,6 +35,8 @@ VIEWS = (
     "university",
     "university-per-student",
 )
+EVERYTHING = "everything"
+"""Group of a `Coverage` that tells what a list holds of all."""
 _SUMS = ("supercomputer-country",)
 """Views of which only sums by group are known."""
 Floats = NDArray[np.float64]
@@ -143,10 +146,11 @@ def imbalance_of(view: str, rows: Sequence[KnownCompute]) -> Imbalance:
     drawn = None if view in _SUMS else _drawn(table)
     p, q = lorenz(sums, table.people)
     total = float(sums.sum())
+    groups = _shares(table, sums, drawn)
     return Imbalance(
         view=view,
         title=table.title,
-        groups=_shares(table, sums, drawn),
+        groups=groups,
         drawn=len(table.amounts),
         total=_plain(table, total, table.unit),
         gini=_estimated(table, float(gini(sums, table.people)), _gini_of(drawn)),
@@ -154,9 +158,30 @@ def imbalance_of(view: str, rows: Sequence[KnownCompute]) -> Imbalance:
         tops=_tops(table, sums, drawn),
         curve=tuple((float(x), float(y)) for x, y in zip(p, q, strict=True)),
         left_out=table.left_out,
-        coverage=table.coverage,
+        coverage=(*table.coverage, *_held_against(view, groups)),
         source=table.cites,
     )
+
+
+def _held_against(view: str, groups: Sequence[Share]) -> Iterator[str]:
+    """What the authors of the list make of it, and how far what they do not list could move the largest share."""
+    if view not in ("country", "sector"):
+        return
+    ours = {one.name: one.share for one in groups}
+    told = [one for one in coverage() if one.scope == "cluster" and one.share is not None]
+    for one in told:
+        if (mine := ours.get(one.group)) is not None and one.share is not None:
+            value, low, high = ends(mine)
+            found = f"{value:.0%} here ({low:.0%} to {high:.0%})"
+            yield f"{one.told}: {one.share:.0%}, {found}; {one.source}, {one.date}"
+    held = sorted(one.share for one in told if one.group == EVERYTHING and one.share is not None)
+    largest = groups[0].share.value
+    if held and largest is not None:
+        least, most = largest * held[0], 1 - (1 - largest) * held[0]
+        yield (
+            f"Were nothing that the list leaves out with {groups[0].name}, its share of all would be {least:.0%}; were "
+            f"all of it there, {most:.0%}. No interval here holds that"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,7 +334,7 @@ def _grouped(
         people=None,
         unit=rows[0].unit,
         cites=_cited(rows),
-        coverage=tuple(one.told for one in coverage() if one.scope == rows[0].scope and one.share is None),
+        coverage=tuple(one.told for one in coverage() if one.scope == rows[0].scope and one.group in ("", EVERYTHING)),
         left_out=_left_out(listed, rows),
     )
 
@@ -319,7 +344,8 @@ def _left_out(listed: Sequence[KnownCompute], placed: Sequence[KnownCompute]) ->
     if not lost:
         return ""
     share = 1 - sum(one.amount for one in placed) / sum(one.amount for one in listed)
-    return f"{lost} of {len(listed)} holders, {share:.1%} of the amount, cannot be placed"
+    told = "are left out, as their country, sector or people are not known"
+    return f"{lost} of {len(listed)} holders, {share:.1%} of the amount, {told}"
 
 
 def _cited(rows: Iterable[Fact]) -> str:

@@ -10,6 +10,7 @@ from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
 from gpugap.predict.fit import Fit
 from gpugap.report import figures, tables
+from gpugap.report.access import access_lead, access_section
 from gpugap.report.answer import Answer, answer
 from gpugap.report.charts import speedup_chart, time_chart
 from gpugap.report.contents import Contents, gather
@@ -26,6 +27,7 @@ from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
 from gpugap.report.training import training
 from gpugap.report.trends import trends
 from gpugap.stats.warmup import MIN_STEPS
+from gpugap.study.access import Access
 from gpugap.trends.overview import Overview
 
 TITLE = "What a GPU changes"
@@ -59,6 +61,7 @@ def render_page(
     title: str = TITLE,
     fits: Sequence[Fit] = (),
     history: Overview | None = None,
+    access: Access | None = None,
 ) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
@@ -68,13 +71,17 @@ def render_page(
         title: of the document.
         fits: predictions of memory, for a section of their own.
         history: of GPU memory, shown in a section of its own; left out where None.
+        access: runs in other terms and who holds compute, likewise.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
     parts = {anchor: part for anchor, part in _sections(contents, command, fits, history) if part[1].text}
-    header = joined([_header(contents, title, fits), _links(parts)], Html("\n"))
+    if access is not None:
+        last = parts.pop("again")
+        parts |= {"access": ("Access", access_section(access)), "again": last}
+    header = joined([_header(contents, title, fits, access), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -88,20 +95,28 @@ def render_page(
     )
 
 
-def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
+def _header(contents: Contents, title: str, fits: Sequence[Fit], access: Access | None) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
     first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", found.lead if contents.records or not fits else fit_lead(fits)),
+        tag("h1", _lead(contents, found, fits, access)),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
         items(found.flags, "flags"),
     ]
     return joined([part for part in parts if part.text], Html("\n"))
+
+
+def _lead(contents: Contents, found: Answer, fits: Sequence[Fit], access: Access | None) -> Html:
+    if contents.records:
+        return found.lead
+    if fits:
+        return fit_lead(fits)
+    return found.lead if access is None else access_lead(access)
 
 
 def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:

@@ -219,19 +219,25 @@ def _predicted(
     for one in gpus:
         target = target_of(one)
         traced = tracer.trace(Wish(batch, "train", precision, capability=target.capability)).first  # type: ignore[arg-type] # checked by the caller
-        found = step_on_gpu(traced, one)
-        name = f"{tracer.name}, {epochs:g} × {samples} samples, batch {batch}"
-        time = repeated(found.step_time, count)
-        jobs.append(job(name, one, time, parts_s=found.parts_s, watts=watts))
         need = memory(traced, target.capability).device
         needs.append(need)
         verdict = judge(need, target.usable)
+        if verdict == "DOES NOT FIT":
+            warnings.append(f"{tracer.name}, batch {batch}, is left out on {one.name}: it does not fit in its memory")
+            continue
         if verdict != "FITS":
-            warnings.append(f"{tracer.name}, batch {batch}, on {one.name}: {verdict} in memory")
+            warnings.append(f"{tracer.name}, batch {batch}, on {one.name}: it may not fit in its memory")
+        found = step_on_gpu(traced, one)
+        name = _named(tracer.name, epochs, samples)
+        jobs.append(job(name, one, repeated(found.step_time, count), parts_s=found.parts_s, watts=watts))
         if found.domain == "extrapolated":
             warnings.append(f"{tracer.name} on {one.name}: extrapolated, no such GPU was in the calibration data")
     title = f"{tracer.name}, batch {batch} (traced)"
     return _Predicted(tuple(jobs), (reach(title, needs[0]),), tuple(warnings))
+
+
+def _named(work: str, epochs: float, samples: int) -> str:
+    return f"{work}, {epochs:g} × {samples:,}"
 
 
 def _recipe(step: str | Step) -> Recipe | None:
@@ -255,5 +261,5 @@ def _from_records(source: str | Path | Sequence[Record], length: Length, watts: 
         told = replace(length, batch=one.cell.batch)
         epochs, samples, batch = told.filled(_recipe(one.cell.workload), one.cell.workload)
         count = math.ceil(epochs * math.ceil(samples / batch))
-        name = f"{one.cell.label}, {epochs:g} × {samples} samples"
+        name = _named(one.cell.workload, epochs, samples)
         yield job(name, device, repeated(one.step_time, count), watts=watts)
