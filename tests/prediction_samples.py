@@ -48,7 +48,14 @@ def oplist(batch: int = 32, name: str = "net", mode: str = "train") -> OpList:
 
 
 def on_gpu(
-    ops: OpList, device: Gpu, host: object = None, *, method="model", copy_bytes: int = 0, calibration=None
+    ops: OpList,
+    device: Gpu,
+    host: object = None,
+    *,
+    method="model",
+    copy_bytes: int = 0,
+    channels_last=False,
+    calibration=None,
 ) -> Prediction:
     """Stands in for the latency model: parts sum to the value."""
     peak, bandwidth = device.peak_flop_per_s("fp32"), device.memory_bandwidth_bytes_per_s
@@ -60,7 +67,9 @@ def on_gpu(
         moved = op.read_bytes + op.written_bytes
         found.append(OpTime(op.name, op.kind, op.phase, op.module, time_s, bound, op.flops, moved))
     scale = calibration.ratio if calibration else 1.0
-    parts = {b: scale * math.fsum(op.time_s for op in found if op.bound == b) for b in ("compute", "bandwidth", "launch")}
+    parts = {
+        b: scale * math.fsum(op.time_s for op in found if op.bound == b) for b in ("compute", "bandwidth", "launch")
+    }
     parts["host"] = max(0.0, HOST_S * len(found) - sum(parts.values()))
     parts["copy"] = copy_bytes / 1e10
     return Prediction(

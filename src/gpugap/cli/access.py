@@ -80,10 +80,11 @@ def _listed(text: str) -> list[str]:
 
 
 def _gathered(steps: list[str], asked: dict[str, Any], known: Catalog, output: Output, *, study: bool) -> Access:
-    from gpugap.study.access import NETWORKS
+    from gpugap.study.access import NETWORKS, PAGE_GPUS
     from gpugap.study.access import access as gather
 
     wanted = [*steps, *(NETWORKS if study else ())]
+    asked["gpus"] = asked["gpus"] or (PAGE_GPUS if study else ())
     if wanted:
         output.note("tracing, some seconds a step ...")
     return gather(wanted, catalog=known, **asked)
@@ -100,7 +101,9 @@ def _page(found: Access, page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
 
-    return str(write_page((), command_line(), page, access=found)) if page else None
+    from gpugap.study.outlook import Foreseen
+
+    return str(write_page((), command_line(), page, foreseen=Foreseen(access=found))) if page else None
 
 
 def _show(found: Access, codes: list[str], output: Output) -> None:

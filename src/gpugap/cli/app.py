@@ -11,15 +11,29 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gpugap.cli import access, catalog, compare, doctor, fit, measure, parity, records, report, study, trends
+from gpugap.cli import (
+    access,
+    catalog,
+    compare,
+    doctor,
+    fit,
+    measure,
+    parity,
+    plan,
+    predict,
+    records,
+    report,
+    study,
+    trends,
+)
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
 
 _EPILOG = (
-    "Exit codes: 0 success, 1 does not fit, no parity or a failed check, 2 usage or unusable input, 3 unsupported "
-    "here, 4 measurement failed, 130 interrupted. No telemetry; network only for catalog update."
+    "Exit codes: 0 success, 1 does not fit, no such plan, no parity or a failed check, 2 usage or unusable input, 3 "
+    "unsupported here, 4 measurement failed, 130 interrupted. No telemetry; network only for catalog update."
 )
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -36,6 +50,8 @@ app.command("study")(study.study)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
 app.command("access")(access.access)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)

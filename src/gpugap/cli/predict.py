@@ -27,6 +27,7 @@ def predict(
     ] = None,
     no_optimizer: Annotated[bool, typer.Option("--no-optimizer", help="Forward and backward pass alone.")] = False,
     include_copy: Annotated[bool, typer.Option("--include-copy", help="Copy the batch to the GPU every step.")] = False,
+    channels_last: Annotated[bool, typer.Option("--channels-last", help="Images and weights channels-last.")] = False,
     samples: Annotated[int | None, typer.Option(help="An epoch has: tells its time.")] = None,
     epochs: Annotated[float | None, typer.Option(help="A run has, of --samples each: tells its time.")] = None,
     calibrate: Annotated[
@@ -45,8 +46,9 @@ def predict(
     """
     output = Output("predict", as_json=as_json, quiet=quiet)
     asked = {"batch": batch, "mode": mode, "precision": precision, "attention": attention, "method": method}
-    asked |= {"samples": samples, "epochs": epochs, "calibrate": calibrate, "include_copy": include_copy}
-    found = _predicted(step, gpus, {**asked, "with_optimizer": not no_optimizer}, database, output)
+    asked |= {"samples": samples, "epochs": epochs, "calibrate": calibrate, "with_optimizer": not no_optimizer}
+    asked |= {"include_copy": include_copy, "channels_last": channels_last}
+    found = _predicted(step, gpus, asked, database, output)
     written = _page(found, page)
     if not as_json:
         _show(found, output)
@@ -66,10 +68,10 @@ def _predicted(
     every = names == ["all"]
     chosen = known.gpus() if every else [known.gpu(name) for name in names]
     output.note("tracing, some seconds ...")
-    return ask(step, chosen, cpu=_stored(database), skip_unsupported=every, **asked)
+    return ask(step, chosen, cpu=stored(database), skip_unsupported=every, **asked)
 
 
-def _stored(database: str | None) -> list[Record]:
+def stored(database: str | None) -> list[Record]:
     """All records of the store; none where there is no store."""
     from gpugap.core.errors import StoreUnavailable
     from gpugap.store.database import Store
@@ -86,8 +88,9 @@ def _stored(database: str | None) -> list[Record]:
 def _page(found: Forecasts, page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
+    from gpugap.study.outlook import Foreseen
 
-    return str(write_page((), command_line(), page, forecasts=[found])) if page else None
+    return str(write_page((), command_line(), page, foreseen=Foreseen(forecasts=(found,)))) if page else None
 
 
 def _show(found: Forecasts, output: Output) -> None:

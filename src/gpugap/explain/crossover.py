@@ -17,6 +17,19 @@ _CACHED_BYTES = 2**21
 
 
 @dataclass(frozen=True, slots=True)
+class OwnCpu:
+    """A measured step on this machine's CPU.
+
+    Attributes:
+        label: how it was set up: ``fp32 tuned-basic``.
+        step_time: measured.
+    """
+
+    label: str
+    step_time: Estimate
+
+
+@dataclass(frozen=True, slots=True)
 class CpuTimes:
     """What this CPU takes for a step, at any batch.
 
@@ -24,14 +37,16 @@ class CpuTimes:
         rates: the best it can do.
         measured: step times by batch; empty where this step was never measured on it.
         setup: how the measured ones were run; empty without any.
+        setups: all that were measured at the batch asked for.
     """
 
     rates: HostRates
     measured: Mapping[int, Estimate] = field(default_factory=dict)
     setup: str = ""
+    setups: tuple[OwnCpu, ...] = ()
 
     def at(self, batch: int, oplist: Callable[[int], OpList]) -> Estimate:
-        """The time of a step: measured, or carried over from the nearest measured batch, or at least so long.
+        """The time of a step: measured, or carried over from the nearest measured batch, or what its rates allow.
 
         Args:
             batch: samples a step.
@@ -42,7 +57,7 @@ class CpuTimes:
         here_s = least_s(oplist(batch), self.rates)
         known = [size for size, time in self.measured.items() if time.value]
         if not known:
-            how = "at least: operators at this CPU's best rates"
+            how = "rough: operators at the best rates this CPU showed; real steps mostly take longer"
             return Estimate(here_s, None, None, None, "s", "predicted", how, None)
         near = min(known, key=lambda size: abs(math.log(size / batch)))
         ratio, base = here_s / least_s(oplist(near), self.rates), self.measured[near]
@@ -52,7 +67,9 @@ class CpuTimes:
 
 
 def least_s(oplist: OpList, rates: HostRates) -> float:
-    """The least a CPU takes: each operator at its best rate of multiplying or of moving, or its start if longer.
+    """Roughly the least a CPU takes: each operator at its best rate of multiplying or moving, or its start if longer.
+
+    Convolutions by Winograd's method, which multiply less, can be faster.
 
     Args:
         oplist: traced as a GPU would run it, optimizers over all parameters at once.
@@ -89,7 +106,7 @@ def crossover(points: Sequence[SweepPoint]) -> Estimate:
     """The smallest batch from which on the GPU is faster, by a straight line on logarithmic axes between batches.
 
     ``low`` by the ends of both intervals that favor the GPU, ``high`` by those that favor the CPU; without value where
-    the CPU stays faster. A CPU's time that is the least possible makes it the latest batch.
+    the CPU stays faster. A rough time of the CPU makes it rough, mostly too late.
 
     Args:
         points: by batch, the smallest first.

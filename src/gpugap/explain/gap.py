@@ -13,6 +13,8 @@ from gpugap.predict.prediction import Bound, OpTime, Prediction
 
 _MOST_MODULES = 12
 """Modules are told apart as deep as leaves no more rows than these."""
+_WAITING: tuple[Bound, ...] = ("launch", "host")
+"""Of an operator so bound, what the roof allows is work and the rest is waiting."""
 REST = "others"
 
 
@@ -161,7 +163,7 @@ def gap(prediction: Prediction, cpu: Estimate, cpu_flop_per_s: float) -> Gap | N
 
     The CPU's time is that of its operations at its fastest rate, made longer by all that keeps it from that rate. The
     GPU's is that at its peak, made longer by its memory (roofline), by what keeps kernels from the roofline, by
-    launches and the host, and by copies.
+    launches and the host, and by copies. Caches can lift kernels above the roof of memory.
 
     Args:
         prediction: of the step on the GPU.
@@ -181,10 +183,13 @@ def _factors(
     step_s, cpu_s = times_s
     peak = prediction.peak_flop_per_s
     peak_s, best_s = flops / peak, flops / cpu_flop_per_s
-    roof_s = math.fsum(max(op.flops / peak, op.moved_bytes / prediction.bandwidth_byte_per_s) for op in prediction.ops)
+    roofs_s = [max(op.flops / peak, op.moved_bytes / prediction.bandwidth_byte_per_s) for op in prediction.ops]
+    roof_s = math.fsum(roofs_s)
     on_device_s = step_s - prediction.parts_s.get("copy", 0.0)
-    waiting_s = sum(prediction.parts_s.get(part, 0.0) for part in ("launch", "host"))
-    kernels_s = max(roof_s, on_device_s - waiting_s)
+    kernels_s = math.fsum(
+        min(roof, op.time_s) if op.bound in _WAITING else op.time_s
+        for roof, op in zip(roofs_s, prediction.ops, strict=True)
+    )
     waits, copies = 1 - kernels_s / on_device_s, 1 - on_device_s / step_s
     return (
         Factor("compute peak", peak / cpu_flop_per_s, f"{_rate(peak)} over {_rate(cpu_flop_per_s)}"),

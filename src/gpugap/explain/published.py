@@ -10,25 +10,13 @@ from gpugap.catalog.processors import Cpu, cpu
 from gpugap.catalog.published import PublishedSpeedup
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import amount, significant
+from gpugap.explain.crossover import OwnCpu
 from gpugap.explain.gap import speedup
 from gpugap.predict.prediction import Prediction
 
 HOST = "colab-broadwell"
 """Key in the catalog of the host that notebooks put beside a T4: one core with AVX2 at 2.2 GHz."""
 CORES = (1, 2, 16)
-
-
-@dataclass(frozen=True, slots=True)
-class OwnCpu:
-    """A measured step on this machine's CPU.
-
-    Attributes:
-        label: how it was set up: ``as it comes``.
-        step_time: measured.
-    """
-
-    label: str
-    step_time: Estimate
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +28,14 @@ class Claim:
         prediction: of the GPU.
         own: this machine's CPU, each setup with the speedup of the GPU over it.
         flops: of the step.
+        cpu_flop_per_s: the fastest rate of this machine's CPU.
     """
 
     published: PublishedSpeedup
     prediction: Prediction
     own: tuple[tuple[OwnCpu, Estimate], ...]
     flops: int
+    cpu_flop_per_s: float
 
     def peak_ratio(self, cores: int) -> float:
         """The GPU's peak over that of so many of the host's cores."""
@@ -91,24 +81,31 @@ class Claim:
             f"At the predicted {self.prediction.gpu_name} time, {figure} needs a CPU that reaches "
             f"{_span(*(amount(end, 'FLOP/s') for end in needed))}: {', '.join(shares)} such cores' peak."
         )
-        reached = [
-            f"{amount(self.flops / one.step_time.value, 'FLOP/s')} {one.label}"
-            for one, _ in self.own
-            if one.step_time.value
-        ]
-        return f"{text} This machine's CPU reaches {' and '.join(reached)}." if reached else text
+        reached = [(one.label, self.flops / one.step_time.value) for one, _ in self.own if one.step_time.value]
+        for label, rate in reached:
+            share = rate / self.cpu_flop_per_s
+            text += f" This machine's CPU reaches {amount(rate, 'FLOP/s')} {label}"
+            if share < 1:
+                cores = [significant(end / share / core_flop_per_s(host), 2) for end in needed]
+                text += (
+                    f", {100 * share:.0f} % of its fastest matrix product; at that share of its peak, the host of the "
+                    f"published figure has {_span(*cores)} such cores"
+                )
+            text += "."
+        return text
 
 
-def claim(published: PublishedSpeedup, prediction: Prediction, own: Sequence[OwnCpu]) -> Claim:
+def claim(published: PublishedSpeedup, prediction: Prediction, own: Sequence[OwnCpu], cpu_flop_per_s: float) -> Claim:
     """The claim beside what is predicted.
 
     Args:
         published: of the same network, mode and GPU.
         prediction: of that GPU.
-        own: this machine's CPU, measured at the prediction's batch.
+        own: this machine's CPU at the prediction's batch.
+        cpu_flop_per_s: its fastest rate.
     """
     pairs = tuple((one, speedup(one.step_time, prediction.step_time)) for one in own)
-    return Claim(published, prediction, pairs, sum(op.flops for op in prediction.ops))
+    return Claim(published, prediction, pairs, sum(op.flops for op in prediction.ops), cpu_flop_per_s)
 
 
 def core_flop_per_s(host: Cpu) -> float:
@@ -134,7 +131,7 @@ def _span(low: str, high: str) -> str:
 
 
 def _share(needed: tuple[float, float], peak: float) -> str:
-    return _span(*(f"{100 * end / peak:.2g} %" for end in needed))
+    return _span(*(f"{significant(100 * end / peak, 2)} %" for end in needed))
 
 
 def _count(cores: int) -> str:

@@ -1,4 +1,4 @@
-"""How fast this CPU multiplies, moves and starts operators at best: what no step on it can beat."""
+"""How fast this CPU multiplies, moves and starts operators at best: roughly what a step on it can take at best."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-_SIDE = 1024
-"""Of the matrices multiplied: large enough for full speed, done in some 10 ms a core."""
+_SIDE = 512
+"""Of the matrices multiplied: large enough for full speed, and done between two interruptions."""
 _LARGE_BYTES, _SMALL_BYTES = 2**26, 2**18
 """Moved: far beyond the caches of a core, and within them."""
-_LEAST_S = 0.08
+_LEAST_S = 0.15
 """Each rate is looked for at least so long; the best of what was seen counts."""
 _STARTS = 200
 

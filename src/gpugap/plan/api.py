@@ -101,11 +101,13 @@ class Subject:
         workload: what is run.
         mode: ``train`` or ``inference``.
         precision: computed in.
+        only: consider options whose id holds this text alone; all where empty.
     """
 
     workload: str
     mode: str
     precision: str
+    only: str = ""
 
 
 def make_plan(
@@ -121,9 +123,14 @@ def make_plan(
 
     Raises:
         Infeasible: no option, or none within budget and deadline; says the nearest.
+        UnknownName: no option is called as `only` says.
     """
     options, limits = options_of(ground)
     out = [*excluded, *limits]
+    if subject.only:
+        known, options = options, [one for one in options if subject.only.lower() in one.id.lower()]
+        if known and not options:
+            raise UnknownName("option", subject.only, [one.id.lower() for one in known])
     if not options:
         raise _nothing(out)
     left, over = allowed(options, ground.wish)

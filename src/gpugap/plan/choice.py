@@ -102,17 +102,20 @@ def _efficient(ground: Ground) -> Ground:
 
 
 def pareto(options: Sequence[Option]) -> list[Option]:
-    """Those that no other beats in cost, time and carbon at once, by likely values; unknown is never beaten in it."""
+    """Those that no other beats in cost, time and carbon at once, by likely values."""
     return [one for one in options if not any(_beats(other, one) for other in options if other is not one)]
 
 
 def _beats(a: Option, b: Option) -> bool:
-    """At least as good in all three and better in one; equal ones: the first by name."""
+    """At least as good in all that is known of both and better in one; equal ones: the first by name.
+
+    An unknown goal never beats a known one.
+    """
     pairs = [(a.goal(name).value, b.goal(name).value) for name in GOALS]
-    if any(left is None or right is None for left, right in pairs):
+    if any(left is None and right is not None for left, right in pairs):
         return False
     known = [(left, right) for left, right in pairs if left is not None and right is not None]
-    if any(left > right for left, right in known):
+    if not known or any(left > right for left, right in known):
         return False
     return any(left < right for left, right in known) or a.id < b.id
 

@@ -41,6 +41,7 @@ class Worker:
         domain: ``measured``, or how far the prediction reaches.
         power: in watts, of the devices or of the CPU, without the rest.
         bound: what sets the step's time; empty where not known.
+        note: what else to know of it.
     """
 
     key: str
@@ -51,6 +52,7 @@ class Worker:
     domain: str
     power: Estimate
     bound: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,5 +227,5 @@ class Option:
             "interruptions": self.interruptions.to_dict() if self.interruptions else None,
             "checkpoint_every_s": self.segment_s,
             "sessions": [one.to_dict() for one in self.sessions],
-            "notes": list(self.notes),
+            "notes": [note for note in (*self.notes, worker.note) if note],
         }

@@ -27,7 +27,7 @@ def owned(ground: Ground) -> Iterator[Option]:
     """Options of machines the reader has."""
     for worker in ground.workers:
         key = "cpu" if worker.gpu is None else worker.gpu.key
-        if key in ground.wish.own:
+        if key in ground.wish.own and worker.count == 1:
             yield _here(ground, worker)
 
 

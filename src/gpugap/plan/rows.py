@@ -11,19 +11,18 @@ from gpugap.plan.option import Excluded, Option
 
 Row = tuple[str, ...]
 PLAN_HEADER = (
-    "",
-    "what",
-    "device",
-    "where",
-    "step",
-    "run takes",
-    "cost USD",
-    "kWh",
-    "kg CO2e",
-    "price of",
-    "step kind",
+    *("no", "what", "device", "where", "step", "run takes", "from – to", "cost USD", "USD from – to"),
+    *("kWh", "kg CO2e", "kg from – to", "price of", "step kind"),
 )
-PLAN_NUMBERS = "step,run takes,cost USD,kWh,kg CO2e"
+PLAN_NUMBERS = frozenset({"step", "run takes", "cost USD", "kWh", "kg CO2e"})
+PLAN_STACKS = {
+    "device": ("", "where"),
+    "run takes": ("", "from – to"),
+    "cost USD": ("", "USD from – to"),
+    "kg CO2e": ("", "kg from – to"),
+}
+"""Columns under which another one stands where there is no room beside."""
+PLAN_SPARE = frozenset({"kWh"})
 EVEN_HEADER = ("board", "board and desktop USD", "rent USD/h", "cheaper from", "share of its life")
 SHIFT_HEADER = ("if", "then best", "its value", "the chosen one's")
 OUT_HEADER = ("left out", "why", "more")
@@ -34,20 +33,26 @@ def plan_rows(options: Sequence[Option], chosen: Option) -> list[Row]:
     """A row of `PLAN_HEADER` an option; the chosen one is marked."""
     return [
         (
-            "→" if one.id == chosen.id else "",
+            f"→ {number}" if one.id == chosen.id else str(number),
             one.kind,
             f"{one.worker.count}x {one.worker.name}" if one.worker.count > 1 else one.worker.name,
             one.where,
             seconds(one.worker.step_time.value),
-            time_text(one.time),
-            money_text(one.cost),
-            span_text(one.energy, 1 / 3.6e6),
-            span_text(one.carbon, 1e-3),
+            *_apart(time_text(one.time)),
+            *_apart(money_text(one.cost)),
+            _apart(span_text(one.energy, 1 / 3.6e6))[0],
+            *_apart(span_text(one.carbon, 1e-3)),
             one.dated,
             one.worker.step_time.kind.upper(),
         )
-        for one in options
+        for number, one in enumerate(options, start=1)
     ]
+
+
+def _apart(text: str) -> tuple[str, str]:
+    """Value and interval of ``12.40 (8.10 – 19.00)``."""
+    value, _, interval = text.partition(" (")
+    return value, interval.removesuffix(")")
 
 
 def time_text(time: Estimate) -> str:
@@ -152,3 +157,20 @@ def calendar_rows(option: Option) -> list[Row]:
 
 
 CALENDAR_HEADER = ("week", "sessions", "hours", "done", "days")
+
+
+def cautions(options: Sequence[Option], excluded: Sequence[Excluded], corrections: Sequence[str]) -> list[str]:
+    """What a reader must know to trust the numbers less."""
+    told = [f"{one.what}: {one.told}" for one in excluded if one.reason == "name"]
+    told += corrections
+    stale = [one for one in options if "stale" in one.dated]
+    if stale:
+        dates = sorted({one.dated.removesuffix(" (stale)") for one in stale})
+        span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        told.append(
+            f"prices and limits of {len(stale)} of {len(options)} options shown are of {span}: look before you pay"
+        )
+    far = sorted({one.worker.name for one in options if one.worker.domain == "extrapolated"})
+    if far:
+        told.append(f"step times are extrapolated on {', '.join(far)}: nothing like it was in the calibration data")
+    return told

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from gpugap.catalog.economies import INCOME_SOURCE, INCOMES
@@ -49,8 +50,10 @@ _MEMORY = (
 )
 
 
-def access_section(found: Access) -> Html:
-    """The section: runs in other terms, imbalance, memory, and what is not known."""
+def access_section(found: Access | None) -> Html:
+    """The section: runs in other terms, imbalance, memory, and what is not known; nothing for None."""
+    if found is None:
+        return Html("")
     parts = [*_runs(found.runs), *_imbalance(found.imbalance), *_memory(found)]
     unknown = [joined([tag("b", "Not known: "), text]) for text in UNKNOWNS]
     return joined([*parts, tag("h3", "What this does not know"), items(unknown)], Html("\n"))
@@ -147,7 +150,7 @@ def _run_lanes(run: Terms, value: Value, at: tuple[int, rows.Text], axis: Axis) 
         if not known:
             continue
         yield Marks("circle", [{"x": amount, "y": middle} for amount in known], fill, radius=3.6)
-        median = known[len(known) // 2]
+        median = statistics.median(known)
         yield Marks("rule", [{"x": median, "y": middle - 9, "y2": middle + 9}], _MIDDLE)
         yield Marks("text", [{"y": middle, "text": words(median)}], LARGE, at=WIDTH + 16, limit=RIGHT - 16)
 

@@ -35,6 +35,8 @@ from gpugap.workloads import workload
 
 NETWORKS = ("conv6", "vgg16", "resnet18", "cyclegan", "gpt2")
 """The networks of the study, and GPT-2 small."""
+PAGE_GPUS = ("t4", "a100-sxm-80gb")
+"""What free notebooks give, and what larger runs are rented on."""
 MOST_EPOCHS, MOST_SAMPLES = 1e6, 10**13
 
 

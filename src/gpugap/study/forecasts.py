@@ -31,6 +31,8 @@ PREDICT_HEADER = (
     "kind",
 )
 PREDICT_NUMBERS = frozenset({"step time", "interval", "samples/s", "epoch", "run"})
+LEAST_SHARE = 5e-4
+"""Parts of a step below this share are not worth a word."""
 RUN_NOTE = "steps alone: input pipeline, evaluation and start-up are not in it"
 
 
@@ -164,11 +166,10 @@ class Forecasts:
 def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
     """This CPU, then one row a GPU, as `PREDICT_HEADER` names them."""
     cpu, batch = found.forecasts[0].cpu, found.forecasts[0].prediction.batch
-    least = "" if is_told(cpu) else "at least "
+    rough = "" if is_told(cpu) else "roughly "
     own = f"this CPU {found.own.setup}".strip()
-    rate = significant(batch / cpu.value) if cpu.value else UNKNOWN
-    rate = f"at most {rate}" if least else rate
-    rows = [(own, f"{least}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", cpu.kind.upper())]
+    rate = f"{rough}{significant(batch / cpu.value)}" if cpu.value else UNKNOWN
+    rows = [(own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", cpu.kind.upper())]
     for one in found:
         lasts = [_span(time) for time in (one.epoch_time, one.run_time)]
         told = (one.prediction.bound, batch_words(one.faster_from), one.prediction.domain, one.step_time.kind.upper())
@@ -187,18 +188,19 @@ def why(one: Forecast, most_kinds: int) -> Iterator[str]:
     found = one.prediction
     shares = [f"{share.name} {100 * share.share:.0f} % ({share.bound})" for share in kind_shares(found.ops)]
     yield f"{found.gpu_name}: {', '.join(shares[:most_kinds])} of the time of its operators"
-    parts = [f"{part} {seconds(time_s)}" for part, time_s in found.parts_s.items() if time_s > 0]
+    least_s = LEAST_SHARE * (found.step_time.value or 0.0)
+    parts = [f"{part} {seconds(time_s)}" for part, time_s in found.parts_s.items() if time_s > least_s]
     yield f"  the step: {' + '.join(parts)}"
     if found.attention_kernel:
         yield f"  attention: {found.attention_kernel} kernel"
     if one.gap and one.gap.speedup.value:
         factors = [f"{factor.name} {significant(factor.ratio)}" for factor in one.gap.factors]
-        bound = "" if is_told(one.cpu) else "at least "
-        yield f"  over this CPU: {bound}{significant(one.gap.speedup.value)}× = {' × '.join(factors)}"
+        rough = "" if is_told(one.cpu) else "roughly "
+        yield f"  over this CPU: {rough}{significant(one.gap.speedup.value)}× = {' × '.join(factors)}"
 
 
 def is_told(cpu: Estimate) -> bool:
-    """Whether a CPU's time is measured or carried over from a measured one; else it is the least possible."""
+    """Whether a CPU's time is measured or carried over from a measured one; else it is rough."""
     return cpu.kind == "measured" or cpu.low is not None
 
 

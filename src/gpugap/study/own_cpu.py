@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.explain.cells import CellSummary, environment_of, summarize
-from gpugap.explain.crossover import CpuTimes
+from gpugap.explain.crossover import CpuTimes, OwnCpu
 from gpugap.measure.rates import HostRates, host_rates
 from gpugap.sensors.environment import capture
 
@@ -47,7 +47,8 @@ def own_cpu(
     if not setups:
         return CpuTimes(rates)
     setup = min(setups, key=lambda name: _nearest_s(setups[name], batch))
-    return CpuTimes(rates, {one.cell.batch: one.step_time for one in setups[setup]}, setup)
+    here = [OwnCpu(name, one.step_time) for name, ones in setups.items() for one in ones if one.cell.batch == batch]
+    return CpuTimes(rates, {one.cell.batch: one.step_time for one in setups[setup]}, setup, tuple(here))
 
 
 def setup_of(summary: CellSummary) -> str:

@@ -18,6 +18,8 @@ from gpugap.core.step import Step
 from gpugap.explain.crossover import CpuTimes, SweepPoint, crossover
 from gpugap.explain.gap import gap
 from gpugap.measure.target import parse_target
+from gpugap.predict.common import Common, common
+from gpugap.predict.latency import predict as step_on_gpu
 from gpugap.predict.memory import capability_of
 from gpugap.predict.prediction import Method, Prediction
 from gpugap.stats.intervals import throughput
@@ -29,7 +31,6 @@ from gpugap.study.tracing import Tracer, batch_for, check_names
 
 if TYPE_CHECKING:
     from gpugap.frameworks.torch.trace.wish import Wish
-    from gpugap.predict.common import Common
 
 _LIKE: Capability = (8, 0)
 """Attention kernels of a GPU without CUDA are assumed to be those of a GPU of this compute capability."""
@@ -111,6 +112,7 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
     attention: str | None = None,
     with_optimizer: bool = True,
     include_copy: bool = False,
+    channels_last: bool = False,
     samples: int | None = None,
     epochs: float | None = None,
     calibrate: str | Path | Measurement | None = None,
@@ -129,6 +131,7 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         attention: ``flash``, ``efficient`` or ``math``, in place of what PyTorch would choose.
         with_optimizer: whether a training step updates the parameters.
         include_copy: whether the batch is copied from the host in every step.
+        channels_last: images and convolution weights channels-last.
         samples: an epoch has.
         epochs: a run has.
         calibrate: a measurement of this step on one of the GPUs, or its record file; removes the bias it shows.
@@ -157,7 +160,7 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         calibrated = read_calibration(source, Wanted(names, mode, precision, size, chosen))
     records = cpu.records if isinstance(cpu, Measurement) else cpu
     own = own_cpu(records, names, (mode, size), code=code)
-    wish = Wish(size, mode, precision, attention=attention)  # type: ignore[arg-type] # checked above
+    wish = Wish(size, mode, precision, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
     return forecast(tracer, wish, chosen, asked, own, calibrated=calibrated)
 
 
@@ -198,7 +201,8 @@ def forecast(
         capability = _capability(one)
         traced = tracer.trace(replace(wish, capability=capability or _LIKE))
         batches = known.setdefault(id(traced), Batches(traced, with_optimizer=asked.with_optimizer))
-        maker = _Maker(one, batches, asked, calibrated, {} if capability else {"attention": _LIKE_TOLD})
+        told = {} if capability else {"attention": _LIKE_TOLD}
+        maker = _Maker(one, batches, asked, calibrated, wish.channels_last, told)
         try:
             found.append(_forecast(maker, wish.batch, own, sweep=len(gpus) <= MOST_SWEPT))
         except Unsupported as error:
@@ -225,25 +229,29 @@ class _Maker:
     batches: Batches
     asked: Asked
     calibrated: Calibration | None
+    channels_last: bool
     told: Mapping[str, str]
 
     def at(self, batch: int) -> Prediction:
         found = self._plain(batch, self._common())
         return replace(found, assumed={**found.assumed, **self.told})
 
-    def _plain(self, batch: int, common: Common | None) -> Prediction:
+    def _plain(self, batch: int, known: Common | None) -> Prediction:
         ops = self.batches.at(batch)
         copied = ops.role_bytes("input") if self.asked.include_copy else 0
-        from gpugap.predict.latency import predict as step_on_gpu
-
-        return step_on_gpu(ops, self.gpu, method=self.asked.method, copy_bytes=copied, calibration=common)
+        return step_on_gpu(
+            ops,
+            self.gpu,
+            method=self.asked.method,
+            copy_bytes=copied,
+            channels_last=self.channels_last,
+            calibration=known,
+        )
 
     def _common(self) -> Common | None:
         here = self.calibrated
         if here is None or here.gpu.key != self.gpu.key:
             return None
-        from gpugap.predict.common import common
-
         plain = self._plain(here.batch, None).step_time
         return common(here.step_time.value or 0.0, plain.value or 0.0, here.gpu.key, here.source)
 
