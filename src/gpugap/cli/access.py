@@ -100,7 +100,6 @@ def _cut(result: dict[str, Any], codes: list[str]) -> dict[str, Any]:
 def _page(found: Access, page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
-
     from gpugap.study.outlook import Foreseen
 
     return str(write_page((), command_line(), page, foreseen=Foreseen(access=found))) if page else None

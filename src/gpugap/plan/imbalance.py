@@ -20,7 +20,7 @@ from gpugap.catalog.facts import Fact
 from gpugap.catalog.grid import country
 from gpugap.core.errors import UnknownName
 from gpugap.core.estimate import Estimate
-from gpugap.stats.bootstrap import drawn_counts, percentile_interval
+from gpugap.stats.bootstrap import concentration_interval, drawn_counts, percentile_interval
 from gpugap.stats.inequality import best_supplied, gini, lorenz, top_share
 from gpugap.stats.propagation import ends
 
@@ -220,11 +220,14 @@ def _plain(table: _Table, value: float, unit: str, told: str = "") -> Estimate:
     return Estimate(value, None, None, None, unit, "published", f"{table.cites}{told}", None)
 
 
-def _estimated(table: _Table, value: float, replicates: Floats | None) -> Estimate:
+def _estimated(table: _Table, value: float, replicates: Floats | None, *, concentrated: bool = True) -> Estimate:
+    """A share or a Gini coefficient with its interval; a single group's share is not ``concentrated``, and unbiased."""
     if replicates is None:
         return _plain(table, value, "1", "; sums by country, no interval")
-    low, high = percentile_interval(replicates, value, LEVEL)
-    method = f"{table.cites}; bootstrap of holders, percentiles"
+    ends_of = concentration_interval if concentrated else percentile_interval
+    low, high = ends_of(replicates, value, LEVEL)
+    how = "percentiles and their mirror" if concentrated else "percentiles"
+    method = f"{table.cites}; bootstrap of holders, {how}"
     return Estimate(value, low, high, LEVEL, "1", "published", method, len(table.amounts))
 
 
@@ -237,7 +240,7 @@ def _shares(table: _Table, sums: Floats, drawn: _Drawn | None) -> tuple[Share, .
             _plain(table, float(sums[place]), table.unit),
             _plain(table, float(sums[place] / sums.sum()), "1")
             if parts is None
-            else _estimated(table, float(sums[place] / sums.sum()), parts[:, place]),
+            else _estimated(table, float(sums[place] / sums.sum()), parts[:, place], concentrated=False),
         )
         for place in np.argsort(-sums, kind="stable")
     )

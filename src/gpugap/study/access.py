@@ -220,7 +220,7 @@ def _predicted(
     jobs, needs, warnings = [], [], []
     for one in gpus:
         target = target_of(one)
-        traced = tracer.trace(Wish(batch, "train", precision, capability=target.capability)).first  # type: ignore[arg-type] # checked by the caller
+        traced = tracer.trace(Wish(batch, "train", precision, capability=target.capability)).first
         need = memory(traced, target.capability).device
         needs.append(need)
         verdict = judge(need, target.usable)
