@@ -142,6 +142,7 @@ def _economy(facts: dict[str, Any], code: str) -> tuple[Any, ...] | None:
         return None
     amount = f"{float(gdp[1].replace(',', '')) * _SCALE[gdp[2]]:.6g}"
     capital = re.split(r"[;(,]", _text(facts, "Government", "Capital", "name"))[0].strip()
+    capital = "" if capital.startswith("no ") else capital
     latitude = (int(place[1]) + int(place[2]) / 60) * (1 if place[3] == "N" else -1)
     longitude = (int(place[4]) + int(place[5]) / 60) * (1 if place[6] == "E" else -1)
     note = "GDP at official exchange rates, which overstates some pegged currencies"

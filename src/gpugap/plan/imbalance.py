@@ -194,8 +194,12 @@ class _Drawn:
 
 
 def _drawn(table: _Table) -> _Drawn:
-    """Holders drawn with replacement: summed by group, or where each is its own group as often as it came."""
+    """Holders drawn with replacement, draws that hold nothing left out.
+
+    Summed by group; where each is its own group, as often as it came.
+    """
     counts = drawn_counts(len(table.amounts), SEED)
+    counts = counts[counts @ table.amounts > 0]
     if len(table.names) != len(table.amounts):
         sums = _sums(table, counts)
         return _Drawn(sums, None if table.people is None else np.broadcast_to(table.people, sums.shape), True)
