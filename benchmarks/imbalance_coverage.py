@@ -45,7 +45,8 @@ def coverage(view: str, world: Sequence[KnownCompute], length: int, lists: int, 
     truth = statistics_of(imbalance_of(view, world))
     hits: Counter[str] = Counter()
     for _ in range(lists):
-        seen = imbalance_of(view, [world[place] for place in random.integers(0, len(world), length)])
+        drawn = [world[place] for place in random.integers(0, len(world), length)]
+        seen = imbalance_of(view, [replace(one, name=f"holder {place}") for place, one in enumerate(drawn)])
         places = dict(zip(("gini", *_names(truth)), (seen.gini, *seen.tops.values()), strict=False))
         for name, estimate in places.items():
             hits[name] += (estimate.low or 0.0) <= truth[name] <= (estimate.high or 0.0)
