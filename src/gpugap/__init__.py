@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gpugap.study.fit import fit as fit
     from gpugap.study.fit import step as step
     from gpugap.study.forecasts import Forecasts as Forecasts
+    from gpugap.study.plan import plan as plan
     from gpugap.study.predict import predict as predict
     from gpugap.trends.api import trends as trends
 
@@ -46,6 +47,7 @@ _HOMES = {
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "plan": "gpugap.study.plan",
     "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",

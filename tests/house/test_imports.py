@@ -39,6 +39,7 @@ PUBLIC = [
     "compare",
     "fit",
     "measure",
+    "plan",
     "step",
     "trends",
 ]
@@ -56,6 +57,7 @@ HOMES = {
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "plan": "gpugap.study.plan",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
 }

@@ -18,9 +18,11 @@ from gpugap.cli import (
     doctor,
     fit,
     measure,
+    paper,
     parity,
     plan,
     predict,
+    proposal,
     records,
     report,
     study,
@@ -53,6 +55,8 @@ app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
 app.command("access")(access.access)
+app.command("paper")(paper.paper)
+app.command("proposal")(proposal.proposal)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)

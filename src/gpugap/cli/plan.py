@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,30 +16,44 @@ if TYPE_CHECKING:
     from gpugap.plan.api import Plan
 
 
+Epochs = Annotated[float, typer.Option(help="Passes over the samples; how many you need is yours to know.")]
+Samples = Annotated[int, typer.Option(help="A pass.")]
+Batch = Annotated[int, typer.Option(help="Samples a step, on all devices together.")]
+Mode = Annotated[str, typer.Option(help="train or inference.")]
+Precision = Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")]
+Counts = Annotated[str, typer.Option("--gpus-a-machine", help="That share the batch: 1,2,8.")]
+Deadline = Annotated[str | None, typer.Option(help="At most: 90m, 12h or 3d.")]
+Country = Annotated[str, typer.Option(help="Where you are: KE, KEN or Kenya; for carbon and electricity.")]
+With = Annotated[
+    list[Path] | None, typer.Option("--with", metavar="FILE", help="Records of this step in place of predictions.")
+]
+Evaluate = Annotated[float, typer.Option(help="Share of the samples evaluated after each epoch.")]
+Data = Annotated[str | None, typer.Option(help="Data to fetch and keep: 150GB.")]
+Command = Annotated[str, typer.Option(help="Trains and resumes, for --emit [default: $TRAIN].")]
+
+
 def plan(
     step: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.py:make_step", help="What is to be trained.")],
     *,
-    epochs: Annotated[float, typer.Option(help="Passes over the samples; how many you need is yours to know.")],
-    samples: Annotated[int, typer.Option(help="A pass.")],
-    batch: Annotated[int, typer.Option(help="Samples a step, on all devices together.")] = 32,
-    mode: Annotated[str, typer.Option(help="train or inference.")] = "train",
-    precision: Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")] = "fp32",
+    epochs: Epochs,
+    samples: Samples,
+    batch: Batch = 32,
+    mode: Mode = "train",
+    precision: Precision = "fp32",
     gpus: Annotated[str, typer.Option("--gpu", help="Only these: t4,rtx-4090 [default: all that can be had].")] = "",
-    counts: Annotated[str, typer.Option("--gpus-a-machine", help="That share the batch: 1,2,8.")] = "1",
+    counts: Counts = "1",
     own: Annotated[str, typer.Option(help="What you have: cpu,rtx-3060-12gb.")] = "cpu",
     budget: Annotated[str | None, typer.Option(help="At most: 20 or 20USD.")] = None,
-    deadline: Annotated[str | None, typer.Option(help="At most: 90m, 12h or 3d.")] = None,
-    country: Annotated[str, typer.Option(help="Where you are: KE, KEN or Kenya; for carbon and electricity.")] = "",
+    deadline: Deadline = None,
+    country: Country = "",
     kwh_price: Annotated[
         float | None, typer.Option(help="Your electricity, USD a kWh [default: the country's].")
     ] = None,
     goal: Annotated[str, typer.Option("--optimise", "--optimize", help="cost, time or carbon.")] = "cost",
-    record: Annotated[
-        list[Path] | None, typer.Option("--with", metavar="FILE", help="Records of this step in place of predictions.")
-    ] = None,
+    record: With = None,
     prices: Annotated[Path | None, typer.Option(help="Your own price list (CSV).")] = None,
-    evaluate: Annotated[float, typer.Option(help="Share of the samples evaluated after each epoch.")] = 0.1,
-    data: Annotated[str | None, typer.Option(help="Data to fetch and keep: 150GB.")] = None,
+    evaluate: Evaluate = 0.1,
+    data: Data = None,
     loader_rate: Annotated[float | None, typer.Option(help="Samples a second of your input pipeline.")] = None,
     interrupted_every: Annotated[
         str | None, typer.Option(help="Mean time between interruptions of spot machines [default: 5 h to 10 days].")
@@ -49,7 +63,7 @@ def plan(
     emit: Annotated[
         Path | None, typer.Option(metavar="FOLDER", help="Write run.sh, job.sbatch, sky.yaml of the best option.")
     ] = None,
-    command: Annotated[str, typer.Option(help="Trains and resumes, for --emit [default: $TRAIN].")] = "",
+    command: Command = "",
     page: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -65,14 +79,14 @@ def plan(
 
     output = Output("plan", as_json=as_json, quiet=quiet)
     asked: dict[str, Any] = {"epochs": epochs, "samples": samples, "batch": batch, "mode": mode}
-    asked |= {"precision": precision, "gpus": _names(gpus), "counts": _numbers(counts), "own": _names(own)}
+    asked |= {"precision": precision, "gpus": names_of(gpus), "counts": numbers_of(counts), "own": names_of(own)}
     asked |= {"country": country, "usd_per_kwh": kwh_price, "goal": goal, "only": only}
     asked["budget_usd"] = parse_dollars(budget, "--budget") if budget else None
     asked["deadline_s"] = parse_duration(deadline) if deadline else None
     asked["run"] = {"evaluated": evaluate, "loader_per_s": loader_rate, "data_bytes": parse_memory(data) if data else 0}
     asked["run"] |= _mean(interrupted_every)
     asked["wish"] = {"utilization": utilization}
-    found = _planned(step, asked, prices, _records(record, database), output)
+    found = _planned(step, asked, prices, records_of(record, database), output)
     files, written = _emit(found, emit, step, command), _page(found, page)
     _warn(found, output)
     if not as_json:
@@ -82,15 +96,21 @@ def plan(
     output.done(found.to_dict() | {"page": written, "files": files})
 
 
-def _names(text: str) -> list[str]:
+def names_of(text: str) -> list[str]:
+    """The names in ``t4,rtx-4090``."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _numbers(text: str) -> list[int]:
+def numbers_of(text: str) -> list[int]:
+    """The numbers in ``1,2,8``.
+
+    Raises:
+        BadValue: something else stands in it.
+    """
     from gpugap.core.errors import BadValue
 
     try:
-        return [int(name) for name in _names(text)]
+        return [int(name) for name in names_of(text)]
     except ValueError:
         raise BadValue(f"--gpus-a-machine {text!r}", "give numbers such as 1,2,8") from None
 
@@ -105,7 +125,7 @@ def _mean(text: str | None) -> dict[str, Any]:
     return {"spot_mean_s": Estimate(parse_duration(text), None, None, None, "s", "published", told, None)}
 
 
-def _records(files: Sequence[Path] | None, database: str | None) -> list[Record]:
+def records_of(files: Sequence[Path] | None, database: str | None) -> list[Record]:
     """Of the files; of the store where none is named."""
     from gpugap.cli.predict import stored
     from gpugap.store.exchange import read_file
@@ -129,11 +149,20 @@ def _emit(found: Plan, folder: Path | None, step: str, command: str) -> list[str
         return []
     from gpugap.plan.files import Job, emitted
 
-    job = Job(step, command, _replan(), found.ground.run, found.mode, found.precision)
+    job = Job(step, command, again(), found.ground.run, found.mode, found.precision)
+    return written_files(emitted(found.chosen, job), folder)
+
+
+def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:
+    """Writes files by name into a folder, scripts executable; their full paths.
+
+    Raises:
+        InputError: they cannot be written.
+    """
     written = []
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in emitted(found.chosen, job).items():
+        for name, text in texts.items():
             path = folder / name
             path.write_text(text, encoding="utf-8")
             if name.endswith(".sh"):
@@ -146,7 +175,7 @@ _NOT_AGAIN = ("--emit", "--command", "--with", "--output", "-o", "--db", "--only
 """Options that the script does not repeat; each has a value."""
 
 
-def _replan() -> tuple[str, ...]:
+def again() -> tuple[str, ...]:
     """The arguments of this command as the script repeats them."""
     kept: list[str] = []
     left = iter(sys.argv[2:])

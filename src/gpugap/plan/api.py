@@ -179,5 +179,6 @@ def _assumed(ground: Ground) -> Iterator[tuple[str, str]]:
     )
     yield "input pipeline", rate
     yield "grid", "national averages of a year; regions and hours differ more than their interval"
-    if ground.electricity.value is None:
-        yield "electricity", "no price is known: own machines cost unknown, never 0"
+    yield "electricity", ground.electricity.method
+    if ground.home.value is None:
+        yield "carbon", f"{ground.home.method}: own machines emit unknown, never 0"

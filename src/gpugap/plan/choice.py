@@ -11,7 +11,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.units import duration
 from gpugap.plan.option import GOALS, Excluded, Goal, Ground, Option, Wish
 from gpugap.plan.owning import board_price, bought, free, owned
-from gpugap.plan.renting import rented, typical_price
+from gpugap.plan.renting import price_span, rented
 from gpugap.stats.propagation import scaled
 
 SHIFT = 0.3
@@ -196,7 +196,7 @@ def break_even(ground: Ground, options: Sequence[Option]) -> list[BreakEven]:
     found = []
     for one in options:
         if one.kind == "buy" and one.worker.gpu is not None:
-            rent = typical_price(ground, one.worker.gpu.key)
+            rent = price_span(ground.offers, one.worker.gpu.key)
             if rent.value is not None:
                 found.append(_even(ground, one, rent))
     return found

@@ -10,10 +10,11 @@ import json
 import math
 import re
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gpugap.core.estimate import Estimate
 from gpugap.core.units import duration
-from gpugap.plan.option import Option
+from gpugap.plan.option import Option, Worker
 from gpugap.plan.run import Run
 
 SKY_CLOUDS = {
@@ -52,7 +53,8 @@ SKY_GPUS = {
     "rtx-3060-12gb": "RTX3060",
 }
 """SkyPilot's names where they are not the catalog's in capitals without hyphens."""
-_FROM_VARIABLE = ': "${TRAIN:?set TRAIN to the command that trains and resumes}"; bash -c "$TRAIN"'
+SETUP_S = 900
+"""Of a session that installation and pilot take at most."""
 _MARGIN = 1.25
 """A batch system's time limit is the high end of the run times this, as it kills what takes longer."""
 
@@ -68,6 +70,7 @@ class Job:
         run: what is run.
         mode: ``train`` or ``inference``.
         precision: computed in.
+        verb: that corrects itself by the pilot: ``plan`` or ``proposal``.
     """
 
     step: str
@@ -76,6 +79,7 @@ class Job:
     run: Run
     mode: str
     precision: str
+    verb: str = "plan"
 
 
 def emitted(option: Option, job: Job) -> dict[str, str]:
@@ -88,12 +92,25 @@ def emitted(option: Option, job: Job) -> dict[str, str]:
     return found
 
 
+def on_cluster(worker: Worker, time: Estimate, job: Job) -> dict[str, str]:
+    """``run.sh`` and ``job.sbatch`` of a run on a center's machine.
+
+    Args:
+        worker: GPUs it takes.
+        time: of the run.
+        job: what is started.
+    """
+    none = Estimate(None, None, None, None, "USD", "published", "paid in hours of the center", None)
+    here = Option("own", worker, "a cluster", "", "", time, time, none, replace(none, unit="J"), none, none)
+    return {"run.sh": shell(here, job), "job.sbatch": slurm(here, job)}
+
+
 def shell(option: Option, job: Job) -> str:
     """A shell script: pilot, corrected plan, training."""
     lines = ["#!/usr/bin/env bash", *_head(option), "set -euo pipefail", 'cd "$(dirname "$0")"', *_pilot(job, option)]
-    if option.sessions:
-        lines += _sessions(option)
-    return "\n".join([*lines, *_training(job)]) + "\n"
+    if option.session_s is None:
+        return "\n".join([*lines, *_training(job)]) + "\n"
+    return "\n".join([*lines, *_session(job, option, option.session_s)]) + "\n"
 
 
 def slurm(option: Option, job: Job) -> str:
@@ -110,7 +127,7 @@ def slurm(option: Option, job: Job) -> str:
         f"--cpus-per-task={8 * count}",
         f"--time={limit}",
         "--requeue",
-        "--signal=B:TERM@120",
+        "--signal=TERM@120",
         f"--output={_name(job)}-%j.log",
     ]
     lines = ["#!/bin/bash", *(f"#SBATCH {one}" for one in options), *_head(option)]
@@ -118,7 +135,7 @@ def slurm(option: Option, job: Job) -> str:
         f"# Planned for {option.worker.name}: choose the partition, or a gres type, that has it.",
         "set -euo pipefail",
     ]
-    return "\n".join([*lines, *_pilot(job, option), *_training(job)]) + "\n"
+    return "\n".join([*lines, *_pilot(job, option), *_training(job, "srun ")]) + "\n"
 
 
 def sky(option: Option, job: Job) -> str:
@@ -167,7 +184,8 @@ def _pilot(job: Job, option: Option) -> list[str]:
     measure = ["gpugap", "measure", job.step, "--device", device, "--mode", job.mode]
     measure += ["--batch", str(job.run.batch // option.worker.count)]
     measure += ["--precision", job.precision, "--processes", "3", "--steps", "20", "--budget", "10m"]
-    replan = ["gpugap", "plan", *job.replan, "--only", option.id, "--with", "pilot.jsonl"]
+    only = ["--only", option.id] if job.verb == "plan" else []
+    replan = ["gpugap", job.verb, *job.replan, *only, "--with", "pilot.jsonl"]
     return [
         "# 1. Pilot: measures the step here and corrects the plan; stops where budget or deadline no longer hold.",
         "export GPUGAP_DB=pilot.db",
@@ -175,24 +193,28 @@ def _pilot(job: Job, option: Option) -> list[str]:
         f"  {shlex.join(measure)}",
         "  gpugap records export latest -o pilot.jsonl",
         "fi",
-        f"{shlex.join(replan)} --json > plan.json || {{ cat plan.json >&2; exit 1; }}",
+        f"{shlex.join(replan)} --json > {job.verb}.json || {{ cat {job.verb}.json >&2; exit 1; }}",
     ]
 
 
-def _training(job: Job) -> list[str]:
-    return [
-        "# 2. The run. It must go on from its last checkpoint when it is started again.",
-        job.command or _FROM_VARIABLE,
-    ]
+def _training(job: Job, before: str = "") -> list[str]:
+    told = "# 2. The run. It must go on from its last checkpoint when it is started again."
+    if job.command:
+        return [told, f"{before}bash -c {shlex.quote(job.command)}"]
+    return [told, ': "${TRAIN:?set TRAIN to the command that trains and resumes}"', f'{before}bash -c "$TRAIN"']
 
 
-def _sessions(option: Option) -> list[str]:
+def _session(job: Job, option: Option, session_s: float) -> list[str]:
+    """The run within one session of a free notebook, ended early enough to keep a checkpoint."""
     days = len({one.day for one in option.sessions})
-    longest = max(one.busy_s for one in option.sessions)
+    count = f"{len(option.sessions)} session{'s' if len(option.sessions) > 1 else ''}"
+    lasts = max(60, int(session_s) - 300 - SETUP_S)
+    *begin, training = _training(job, f"timeout --signal=TERM --kill-after=240 {lasts} ")
     return [
-        f"# {len(option.sessions)} sessions on {days} days, at most {duration(longest)}: start this script in each.",
-        "# It stops a minute before the session ends, so that a checkpoint can be kept.",
-        f'trap "exit 0" TERM; (sleep {max(60, int(longest) - 60)}; kill -TERM $$) & trap "kill $! 2>/dev/null" EXIT',
+        f"# Planned: {count} on {days} day{'s' if days > 1 else ''}; start this script in each.",
+        "# TERM comes five minutes before the session ends; what is kept then is where the next one begins.",
+        *begin,
+        f"{training} || [ $? -eq 124 ]",
     ]
 
 

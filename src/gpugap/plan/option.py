@@ -169,6 +169,7 @@ class Option:
         interruptions: expected; None where nobody interrupts.
         segment_s: between checkpoints on spot machines; None elsewhere.
         sessions: of free notebooks.
+        session_s: after so long the service ends one.
         notes: what else to know.
     """
 
@@ -187,6 +188,7 @@ class Option:
     interruptions: Estimate | None = None
     segment_s: float | None = None
     sessions: tuple[Session, ...] = ()
+    session_s: float | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -226,6 +228,7 @@ class Option:
             "price_date": self.dated,
             "interruptions": self.interruptions.to_dict() if self.interruptions else None,
             "checkpoint_every_s": self.segment_s,
+            "session_limit_s": self.session_s,
             "sessions": [one.to_dict() for one in self.sessions],
             "notes": [note for note in (*self.notes, worker.note) if note],
         }

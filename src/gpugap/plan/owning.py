@@ -154,6 +154,7 @@ def _notebook(ground: Ground, worker: Worker, tier: FreeTier) -> Option | None:
         price=tier.estimate(tier.usd_per_month, "USD", ground.today),
         dated=tier.dated(ground.today),
         sessions=tuple(likely),
+        session_s=limits_of(tier).session_s,
         notes=tuple(notes),
     )
 

@@ -126,15 +126,18 @@ def unpriced(worker: Worker, ground: Ground) -> bool:
     return not any((offer.gpu, offer.gpu_count) == (worker.gpu.key, worker.count) for offer in ground.offers)
 
 
-def typical_price(ground: Ground, key: str) -> Estimate:
-    """What an hour of one GPU costs on demand, ``USD/h``: the median offer, from the 5 % to the 95 % one.
+def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False) -> Estimate:
+    """What an hour of one GPU costs, ``USD/h``: the median offer, from the 5 % to the 95 % one.
 
     Args:
-        ground: with its offers.
+        offers: of any GPU.
         key: of the GPU.
+        spot: of machines that may be taken away.
     """
-    prices = sorted(one.usd_per_gpu_h for one in ground.offers if one.gpu == key and one.usd_per_gpu_h)
+    mine = [one for one in offers if one.gpu == key]
+    prices = sorted(price for one in mine if (price := one.spot_usd_per_gpu_h if spot else one.usd_per_gpu_h))
+    how = "spot" if spot else "on demand"
     if not prices:
-        return Estimate(None, None, None, None, "USD/h", "published", f"no offer of {key} is known", None)
+        return Estimate(None, None, None, None, "USD/h", "published", f"no offer of {key} {how} is known", None)
     low, value, high = (prices[round(edge * (len(prices) - 1))] for edge in (0.05, 0.5, 0.95))
-    return assumed(value, low, high, "USD/h", f"median of {len(prices)} offers of {key}, 5 to 95 %")
+    return assumed(value, low, high, "USD/h", f"the median of {len(prices)} offers {how}, 5 to 95 %")

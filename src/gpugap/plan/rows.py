@@ -69,8 +69,13 @@ def money_text(cost: Estimate) -> str:
     if cost.value is None:
         return UNKNOWN
     if cost.low is None or cost.high is None or cost.value == 0:
-        return f"{cost.value:,.2f}"
-    return f"{cost.value:,.2f} ({cost.low:,.2f} – {cost.high:,.2f})"
+        return _cents(cost.value)
+    return f"{_cents(cost.value)} ({_cents(cost.low)} – {_cents(cost.high)})"
+
+
+def _cents(amount: float) -> str:
+    """Two places, or two digits of less than ten cents."""
+    return f"{amount:,.2f}" if amount >= 0.095 or amount == 0 else significant(amount, 2)
 
 
 def span_text(estimate: Estimate, factor: float = 1.0) -> str:

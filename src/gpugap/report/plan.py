@@ -17,7 +17,7 @@ from gpugap.report.markup import Content, Group, Html, figure, items, joined, ki
 from gpugap.report.plane import TO, Plane, apart, around
 
 _HEIGHT = 380
-_RADII = (4.0, 15.0)
+_RADII = (7.0, 16.0)
 """Of the least and the most carbon; area grows with the logarithm."""
 _MEASURED: Style = {"fill": "var(--measured)", "stroke": "var(--bg)", "stroke_width": 1.2, "fill_opacity": 0.8}
 _NUMBER: Style = {"font_size": 10, "fill": "var(--fg)", "text_anchor": "middle"}
@@ -100,8 +100,10 @@ def _pareto(plan: Plan, name: str) -> Html:
     plane = Plane((across[0] / 2, across[1]), around(spent or [1.0, 10.0], 1.3), _HEIGHT)
     marks = [*plane.axes(("cost, USD", "time from begin to end"), (figures.tick, duration))]
     numbered = [(number, one) for number, one in enumerate(plan.pareto, 1) if one in shown]
+    for _, one in numbered:
+        marks += _circle(plane, one, plan)
     for number, one in numbered:
-        marks += _circle(plane, number, one, plan)
+        marks.append(Marks("text", [{**_place(plane, one), "text": str(number)}], _NUMBER))
     tops = [plane.down(one.time.value or 1) for _, one in numbered]
     for (number, one), top in zip(numbered, apart(tops, 15.0), strict=True):
         text = f"{number} {one.worker.name}, {one.kind}"
@@ -114,15 +116,18 @@ def _pareto(plan: Plan, name: str) -> Html:
     return draw_free(marks, _HEIGHT, name, f"Cost and time of {plan.workload}. {told}")
 
 
-def _circle(plane: Plane, number: int, one: Option, plan: Plan) -> Iterator[Marks]:
-    x, y = plane.across(one.cost.value or plane.x[0]), plane.down(one.time.value or plane.y[0])
+def _place(plane: Plane, one: Option) -> dict[str, float]:
+    return {"x": plane.across(one.cost.value or plane.x[0]), "y": plane.down(one.time.value or plane.y[0])}
+
+
+def _circle(plane: Plane, one: Option, plan: Plan) -> Iterator[Marks]:
+    x, y = _place(plane, one).values()
     if one.cost.low and one.cost.high:
         yield Marks("rule", [{"x": plane.across(one.cost.low), "x2": plane.across(one.cost.high), "y": y}], _WHISKER)
     if one.time.low and one.time.high:
         yield Marks("rule", [{"x": x, "y": plane.down(one.time.high), "y2": plane.down(one.time.low)}], _WHISKER)
     style = _MEASURED if one.worker.step_time.kind == "measured" else HOLLOW
     yield Marks("circle", [{"x": x, "y": y}], style, radius=_radius(one, plan))
-    yield Marks("text", [{"x": x, "y": y, "text": str(number)}], _NUMBER)
 
 
 def _radius(one: Option, plan: Plan) -> float:
@@ -140,7 +145,7 @@ def _break_even(plan: Plan, name: str) -> list[Html]:
             one.name,
             f"rent USD {rows.money_text(one.rent)} an hour",
             one.utilization,
-            one.hours.method,
+            f"{rows.span_text(one.hours)} h",
         )
         for one in plan.break_even
         if one.utilization.value is not None

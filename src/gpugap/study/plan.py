@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import date as day
 from pathlib import Path
 from typing import Any
 
-from gpugap.catalog import Catalog, Country, Gpu, load, match_cpu
-from gpugap.catalog.economies import regions
-from gpugap.core.errors import AmbiguousName, BadValue, Infeasible, UnknownName, Unsupported
+from gpugap.catalog import Catalog, Gpu, load, match_cpu
+from gpugap.core.errors import BadValue, Infeasible, UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.core.step import Step
@@ -18,35 +17,14 @@ from gpugap.core.units import gibibytes
 from gpugap.explain.cells import CellSummary, environment_of, summarize
 from gpugap.measure.target import parse_target
 from gpugap.plan.api import Plan, Subject, make_plan
-from gpugap.plan.footprint import intensity_of, somewhere
-from gpugap.plan.option import GOALS, NO_COUNTRY, NO_PRICE, Excluded, Ground, Wish
-from gpugap.plan.owning import BOUGHT
+from gpugap.plan.option import GOALS, Excluded, Ground, Wish
 from gpugap.plan.run import Run
-from gpugap.predict.memory import capability_of
 from gpugap.sensors.environment import capture
-from gpugap.stats.propagation import assumed
 from gpugap.store.exchange import read_file
 from gpugap.study.api import Measurement
+from gpugap.study.ground import NOWHERE, Place, candidates, ground_of, own_gpus, served
 from gpugap.study.tracing import Tracer, batch_for, check_names
-from gpugap.study.workers import Found, Looker, Predictor, cores_of, cpu_workers, predicted_step
-
-SOLD_YEARS = 8
-"""Boards announced longer ago are not proposed for buying."""
-_LEAST_CAPABILITY = (6, 0)
-"""Older GPUs are not served by the PyTorch releases of today."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the reader is.
-
-    Attributes:
-        country: name or code; empty where not told.
-        usd_per_kwh: price of electricity; the country's household price where None.
-    """
-
-    country: str = ""
-    usd_per_kwh: float | None = None
+from gpugap.study.workers import Looker, Predictor, cores_of, cpu_workers, predicted_step
 
 
 def plan(  # noqa: PLR0913 - keyword-only choices with defaults
@@ -103,150 +81,141 @@ def plan(  # noqa: PLR0913 - keyword-only choices with defaults
         UnknownName, BadValue: no such GPU, country or goal; numbers out of range.
         Unsupported: the step cannot be traced.
     """
+    sources = Sources(load() if catalog is None else catalog, _read(records), predictor, today)
+    found = gather(
+        step,
+        Run(epochs, samples, batch_for(step, batch, mode)[0], **(run or {})),
+        Asked(mode, precision, tuple(gpus), tuple(counts), tuple(own), Place(country, usd_per_kwh)),
+        Limits(budget_usd, deadline_s, goal, wish or {}),
+        sources=sources,
+    )
+    if not found.ground.workers:
+        raise _too_large(found, sources.catalog)
+    subject = replace(found.subject, only=only)
+    return make_plan(subject, found.ground, found.excluded, found.corrections)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is looked at.
+
+    Attributes:
+        mode: ``train`` or ``inference``; a `Step` knows its own.
+        precision: computed in.
+        gpus: names or rows; all that can be had where empty.
+        counts: GPUs of one machine.
+        own: names of GPUs that are there, and ``cpu``.
+        place: where the reader is.
+    """
+
+    mode: str = "train"
+    precision: str = "fp32"
+    gpus: tuple[str | Gpu, ...] = ()
+    counts: tuple[int, ...] = (1,)
+    own: tuple[str, ...] = ("cpu",)
+    place: Place = NOWHERE
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a plan must keep to.
+
+    Attributes:
+        budget_usd: at most.
+        deadline_s: at most.
+        goal: ``cost``, ``time`` or ``carbon``.
+        more: further fields of `gpugap.plan.option.Wish`.
+    """
+
+    budget_usd: float | None = None
+    deadline_s: float | None = None
+    goal: str = "cost"
+    more: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where numbers come from.
+
+    Attributes:
+        catalog: with the user's rows.
+        records: that take the place of predictions.
+        predictor: step time of a trace on a GPU.
+        today: the present day.
+    """
+
+    catalog: Catalog
+    records: Sequence[Record] = ()
+    predictor: Predictor = predicted_step
+    today: day | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Gathered:
+    """All that a plan needs, before options are made.
+
+    Attributes:
+        subject: what it is about.
+        ground: what is known, workers included.
+        excluded: devices that do not do it.
+        corrections: what measurements said of predictions.
+        needed: memory that the step takes.
+    """
+
+    subject: Subject
+    ground: Ground
+    excluded: tuple[Excluded, ...]
+    corrections: tuple[str, ...]
+    needed: Estimate | None
+
+
+def gather(
+    step: str | Step,
+    run: Run,
+    asked: Asked,
+    limits: Limits,
+    *,
+    sources: Sources,
+) -> Gathered:
+    """Looks at all devices and gathers what is known of prices, countries and limits.
+
+    Args:
+        step: as `plan` takes it.
+        run: what is run.
+        asked: what is looked at.
+        limits: what the plan must keep to.
+        sources: of what is known.
+
+    Raises:
+        UnknownName, BadValue: no such GPU, country or goal; numbers out of range.
+        Unsupported: the step cannot be traced.
+    """
     from gpugap.frameworks.torch.trace.wish import Wish as TraceWish
 
-    size, mode = batch_for(step, batch, mode)
-    check_names(mode=mode, precision=precision)
-    if goal not in GOALS:
-        raise UnknownName("goal", goal, GOALS)
-    known = load() if catalog is None else catalog
-    planned = Run(epochs, samples, size, **(run or {}))
-    mine, others = own_gpus(own, known)
-    wished = Wish(budget_usd, deadline_s, goal, mine, **(wish or {}))
-    ground = ground_of(known, planned, wished, Place(country, usd_per_kwh), today)
-    tracer = Tracer(step, mode)
-    here, there = cells_of(_read(records), step, tracer, (mode, size))
-    traced = TraceWish(size, mode, precision)
-    looker = Looker(tracer, traced, [one for one in there if one.cell.precision == precision], predictor)
-    rentable = {(one.gpu, one.gpu_count) for one in known.price_list}
-    found = looker.look(candidates(known, gpus, mine, today), _counts(counts), rentable)
-    workers = (*found.workers, *cpu_workers(here, lambda one: _chip(one, known)))
-    if not workers:
-        raise _too_large(found, known, tracer.name, size)
-    ground = replace(ground, workers=workers, run=replace(planned, checkpoint_bytes=found.checkpoint_bytes))
-    excluded = [*found.excluded, *others, *_not_measured(here, mine, step, size)]
-    return make_plan(Subject(tracer.name, mode, precision, only), ground, excluded, found.corrections)
-
-
-def ground_of(known: Catalog, run: Run, wish: Wish, place: Place, today: day | None = None) -> Ground:
-    """What the catalog knows for a plan; the workers are missing.
-
-    Args:
-        known: the catalog.
-        run: what is run.
-        wish: what is wanted.
-        place: where the reader is.
-        today: the present day.
-
-    Raises:
-        UnknownName: no such country.
-        BadValue: no price of electricity.
-    """
-    countries = known.countries()
-    where = {key: one.iso3 for key, one in regions().items()}
-    intensities = {
-        one.iso3: intensity_of(one, countries, today=today)
-        for one in countries
-        if one.iso3 in set(where.values()) and one.carbon
-    }
-    home, price, code = NO_COUNTRY, household_price(None, countries, today), ""
-    if place.country:
-        found = known.country(place.country)
-        code, price = found.iso3, household_price(found, countries, today)
-        home = replace(NO_COUNTRY, method=f"no carbon intensity of {found.name} is known")
-        if found.carbon:
-            home = intensity_of(found, countries, today=today)
-    if place.usd_per_kwh is not None:
-        if not 0 < place.usd_per_kwh < 100:
-            raise BadValue(f"electricity at USD {place.usd_per_kwh:g} a kWh", "give a price such as 0.25")
-        price = Estimate(
-            place.usd_per_kwh, None, None, None, "USD/kWh", "published", "price of electricity, as given", None
-        )
-    return Ground(
-        run=run,
-        workers=(),
-        wish=wish,
-        offers=known.price_list,
-        tiers=known.free_tiers,
-        regions=where,
-        intensities=intensities,
-        anywhere=somewhere(intensities.values()),
-        home=home,
-        country=code,
-        electricity=price,
-        today=today,
+    _, mode = batch_for(step, run.batch, asked.mode)
+    check_names(mode=mode, precision=asked.precision)
+    if limits.goal not in GOALS:
+        raise UnknownName("goal", limits.goal, GOALS)
+    known = sources.catalog
+    mine, others = own_gpus(asked.own, known)
+    ground = ground_of(
+        known,
+        run,
+        Wish(limits.budget_usd, limits.deadline_s, limits.goal, mine, **limits.more),
+        asked.place,
+        sources.today,
     )
-
-
-def household_price(found: Country | None, countries: Sequence[Country], today: day | None = None) -> Estimate:
-    """What households pay for electricity, ``USD/kWh``; where no price is known, what they pay in other countries.
-
-    Args:
-        found: the country; None where none is told.
-        countries: all of them.
-        today: the present day.
-    """
-    told = found.electricity_price(today=today) if found else NO_PRICE
-    if told.value is not None:
-        return told
-    known = sorted(row.usd_per_kwh for one in countries if (row := one.price_row("household")) is not None)
-    if not known:
-        return told
-    low, value, high = (known[round(edge * (len(known) - 1))] for edge in (0.05, 0.5, 0.95))
-    where = f"no household price of {found.name} is known" if found else "no country is given"
-    return assumed(value, low, high, "USD/kWh", f"{where}: the median of {len(known)} countries, 5 to 95 %")
-
-
-def own_gpus(names: Sequence[str], known: Catalog) -> tuple[frozenset[str], list[Excluded]]:
-    """Keys of what the reader has; of boards that share a name the first one, with a remark.
-
-    Raises:
-        UnknownName: no such GPU.
-    """
-    keys: set[str] = set()
-    told: list[Excluded] = []
-    for name in names:
-        if name.lower() == "cpu":
-            keys.add("cpu")
-            continue
-        try:
-            keys.add(known.gpu(name).key)
-        except AmbiguousName as error:
-            several = [one for one in known.accelerators if one.key in error.message]
-            desktop = [one for one in several if one.category != "laptop"] or several
-            first = min(desktop, key=lambda one: (one.released, one.key))
-            if len({one.architecture for one in several}) > 1 or len({one.category for one in desktop}) > 1:
-                raise
-            keys.add(first.key)
-            others = ", ".join(one.key for one in several if one is not first)
-            told.append(Excluded(name, "name", f"taken as {first.key}, which came first; say so if it is {others}"))
-    return frozenset(keys), told
-
-
-def candidates(known: Catalog, gpus: Sequence[str | Gpu], own: frozenset[str], today: day | None = None) -> list[Gpu]:
-    """GPUs to look at: those named, or all that can be rented, bought, had for nothing, or are there already."""
-    mine = [one for one in known.accelerators if one.key in own]
-    if gpus:
-        named = [known.gpu(one) if isinstance(one, str) else one for one in gpus]
-        return list({one.key: one for one in (*named, *mine)}.values())
-    offered = {one.gpu for one in known.price_list} | {one.gpu for one in known.free_tiers}
-    oldest = f"{(today or day.today()).year - SOLD_YEARS}"
-    return [
-        one
-        for one in known.accelerators
-        if one in mine or (_served(one) and (one.key in offered or _for_sale(one, oldest)))
-    ]
-
-
-def _served(one: Gpu) -> bool:
-    try:
-        return capability_of(one.compute_capability, one.name) >= _LEAST_CAPABILITY
-    except Unsupported:
-        return False
-
-
-def _for_sale(one: Gpu, oldest: str) -> bool:
-    return one.category in BOUGHT and bool(one.launch_price_usd) and one.released >= oldest
+    tracer = Tracer(step, mode)
+    here, there = cells_of(sources.records, step, tracer, (mode, run.batch))
+    there = [one for one in there if one.cell.precision == asked.precision]
+    looker = Looker(tracer, TraceWish(run.batch, mode, asked.precision), there, sources.predictor)
+    rentable = None if asked.gpus else {(one.gpu, one.gpu_count) for one in known.price_list}
+    found = looker.look(candidates(known, asked.gpus, mine, sources.today), _counts(asked.counts), rentable)
+    workers = (*found.workers, *cpu_workers(here, lambda one: chip_of_cell(one, known)))
+    ground = replace(ground, workers=workers, run=replace(run, checkpoint_bytes=found.checkpoint_bytes))
+    excluded = (*found.excluded, *others, *_not_measured(here, mine, step, run.batch))
+    subject = Subject(tracer.name, mode, asked.precision)
+    return Gathered(subject, ground, excluded, found.corrections, found.needed)
 
 
 def _counts(counts: Sequence[int]) -> list[int]:
@@ -298,7 +267,7 @@ def _newest(cells: Sequence[CellSummary]) -> list[CellSummary]:
     return sorted(cells, key=lambda one: -(one.step_time.value or 0.0))
 
 
-def _chip(summary: CellSummary, known: Catalog) -> tuple[float | None, float]:
+def chip_of_cell(summary: CellSummary, known: Catalog) -> tuple[float | None, float]:
     """Power limit and cores of the whole chip that a cell ran on."""
     about = environment_of(summary).get("cpu") or {}
     row = match_cpu(str(about.get("model") or ""), about.get("logical_cores"), known.processors)
@@ -312,21 +281,22 @@ def _not_measured(here: Sequence[CellSummary], own: frozenset[str], step: str | 
         yield Excluded("this CPU", "not-measured", f"gpugap measure {name} --batch {batch} --device cpu measures it")
 
 
-def _too_large(found: Found, known: Catalog, name: str, batch: int) -> Infeasible:
+def _too_large(found: Gathered, known: Catalog) -> Infeasible:
     """Nothing holds the step: what would."""
     if found.needed is None or found.needed.high is None:
         told = "; ".join(f"{one.what}: {one.told}" for one in found.excluded[:3])
         return Infeasible(f"no GPU can be planned with: {told}", "name NVIDIA GPUs with --gpu")
     high = found.needed.high
-    larger = [
-        one
-        for one in known.accelerators
-        if _served(one) and (one.usable_memory().low or one.usable_memory().value or 0) >= high
-    ]
+    larger = [one for one in known.accelerators if served(one) and _surely_usable(one) >= high]
     larger.sort(key=lambda one: one.memory_gib)
     would = ", ".join(one.key for one in larger[:3])
     held = f"{would} would hold it" if would else "no GPU of the catalog holds it"
-    message = (
-        f"{name} at batch {batch} surely fits none of {len(found.excluded)} GPUs: it takes up to {gibibytes(high)}"
-    )
+    tried = sum(one.reason == "memory" for one in found.excluded)
+    what = f"{found.subject.workload} at batch {found.ground.run.batch}"
+    message = f"{what} surely fits none of {tried} GPUs: it takes up to {gibibytes(high)}"
     return Infeasible(message, f"{held}; gpugap fit shows the largest batch and what takes less")
+
+
+def _surely_usable(one: Gpu) -> float:
+    usable = one.usable_memory()
+    return usable.low or usable.value or 0.0

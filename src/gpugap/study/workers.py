@@ -85,19 +85,21 @@ class Looker:
         self.needed: Estimate | None = None
         self.checkpoint_bytes = Estimate(None, None, None, None, "B", "predicted", "nothing was traced", None)
 
-    def look(self, gpus: Sequence[Gpu], counts: Sequence[int], rentable: Collection[tuple[str, int]] = ()) -> Found:
+    def look(
+        self, gpus: Sequence[Gpu], counts: Sequence[int], rentable: Collection[tuple[str, int]] | None = None
+    ) -> Found:
         """One of each GPU, and as many of them as share the batch where a machine has so many.
 
         Args:
             gpus: of the catalog.
             counts: GPUs of one machine.
-            rentable: GPUs and numbers of them that machines have.
+            rentable: GPUs and numbers of them that machines have; any where None.
         """
         workers: list[Worker] = []
         excluded: list[Excluded] = []
         for one in gpus:
             for count in counts:
-                if count > 1 and (one.key, count) not in rentable:
+                if count > 1 and rentable is not None and (one.key, count) not in rentable:
                     continue
                 try:
                     workers.append(self._worker(one, count))
