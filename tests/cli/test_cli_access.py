@@ -10,12 +10,15 @@ HOURS = ("--gpu", "t4", "--gpu-hours", "100")
 
 
 def test_stated_hours(gpugap):
-    document = gpugap.json("access", *HOURS, "--country", "KE,Germany", "--grant", "1000EUR", "--rate", "EUR=1.1")
+    (gpugap.folder / "mine.csv").write_text("gpu,usd_per_h\nt4,2\n")
+    asked = ("--country", "KE,Germany", "--grant", "1000EUR", "--rate", "EUR=1.1", "--prices", "mine.csv")
+    document = gpugap.json("access", *HOURS, *asked)
     check("access", document)
     (run,) = document["result"]["runs"]
+    assert run["cost_usd"]["value"] == pytest.approx(200)
     assert run["run"]["time_s"]["value"] == 360_000
     assert run["run"]["time_s"]["kind"] == "published"
-    assert run["grant_share"]["value"] == pytest.approx(run["cost_usd"]["value"] / 1100)
+    assert run["grant_share"]["value"] == pytest.approx(200 / 1100)
     assert [one["iso3"] for one in run["countries"]] == ["DEU", "KEN"]
     assert {one["income"] for one in run["countries"]} == {"high", "lower-middle"}
     assert document["result"]["not_known"]
@@ -39,40 +42,20 @@ def test_what_it_prints(gpugap):
     assert (gpugap.folder / "page.html").read_text().count("<svg xmlns") == 4
 
 
-def test_without_a_run_and_a_price_list_of_ones_own(gpugap):
-    check("access", gpugap.json("access"))
-    (gpugap.folder / "mine.csv").write_text("gpu,usd_per_h\nt4,2\n")
-    document = gpugap.json("access", *HOURS, "--prices", "mine.csv")
-    assert document["result"]["runs"][0]["cost_usd"]["value"] == pytest.approx(200)
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (("--gpu", "t44", "--gpu-hours", "1"), ("unknown", "t44")),
-        (("--gpu", "a100", "--gpu-hours", "1"), ("could be any of",)),
-        (("--gpu-hours", "1"), ("without a GPU", "--gpu t4")),
         (("--gpu", "t4", "--gpu-hours", "-1"), ("-1 GPU hours",)),
-        ((*HOURS, "--country", "Wakanda"), ("unknown country", "wakanda")),
-        ((*HOURS, "--grant", "5 doubloons"), ("not an amount of money",)),
+        ((*HOURS, "--country", "Wakanda"), ("unknown country 'Wakanda'", "did you mean")),
         ((*HOURS, "--grant", "5XYZ"), ("unknown currency 'XYZ'", "--rate XYZ=")),
-        ((*HOURS, "--grant", "5EUR", "--rate", "EUR=0"), ("not an exchange rate",)),
-        ((*HOURS, "--watts", "-5"), ("-5 W",)),
-        (("conv6", "--gpu", "t4", "--epochs", "-1"), ("epochs -1",)),
         (("conv6", "--gpu", "t4", "--epochs", "1e30"), ("epochs 1e+30",)),
-        (("conv6", "--gpu", "t4", "--samples", "0"), ("samples 0",)),
-        (("conv6",), ("a step without a GPU",)),
-        (("--records", "missing.jsonl"), ("cannot read missing.jsonl",)),
         (("--records", "empty.jsonl"), ("empty.jsonl",)),
-        (("--records", "bad.jsonl"), ("bad.jsonl",)),
-        ((*HOURS, "--prices", "empty.csv"), ("empty.csv, line 1: no header",)),
         ((*HOURS, "--prices", "bad.csv"), ("bad.csv, line 2", "usd_per_h")),
     ],
-    ids=lambda value: " ".join(value) if value and value[0] in ("conv6", "--gpu", "--records", "--gpu-hours") else None,
+    ids=["gpu", "hours", "country", "currency", "epochs", "records", "prices"],
 )
 def test_bad_input(gpugap, arguments, words):
     (gpugap.folder / "empty.jsonl").write_text("")
-    (gpugap.folder / "bad.jsonl").write_text("{not json\n")
-    (gpugap.folder / "empty.csv").write_text("")
     (gpugap.folder / "bad.csv").write_text("gpu,usd_per_h\nt4,cheap\n")
     one_line(gpugap("access", *arguments), 2, *words)
