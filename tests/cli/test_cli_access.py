@@ -6,6 +6,10 @@ import pytest
 from test_cli_bad_input import one_line
 from test_cli_json import check
 
+from gpugap.cli import report
+from gpugap.cli.output import Output
+from gpugap.study.access import NETWORKS, PAGE_GPUS, Access
+
 HOURS = ("--gpu", "t4", "--gpu-hours", "100")
 
 
@@ -59,3 +63,18 @@ def test_bad_input(gpugap, arguments, words):
     (gpugap.folder / "empty.jsonl").write_text("")
     (gpugap.folder / "bad.csv").write_text("gpu,usd_per_h\nt4,cheap\n")
     one_line(gpugap("access", *arguments), 2, *words)
+
+
+def test_a_report_gathers_the_networks_of_the_study(monkeypatch):
+    asked = {}
+
+    def gather(steps, **others):
+        asked.update(others, steps=steps)
+        return Access((), (), (), warnings=("gpt2 is left out",))
+
+    monkeypatch.setattr("gpugap.study.access.access", gather)
+    output = Output("report", quiet=True)
+    assert report._access(output).access.runs == ()
+    assert asked["steps"] == NETWORKS
+    assert asked["gpus"] == PAGE_GPUS
+    assert output.warnings == ["gpt2 is left out"]

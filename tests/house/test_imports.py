@@ -27,6 +27,7 @@ HEAVY = {
     "PIL",
 }
 PUBLIC = [
+    "Access",
     "Cell",
     "Comparison",
     "Estimate",
@@ -36,6 +37,7 @@ PUBLIC = [
     "Record",
     "Step",
     "__version__",
+    "access",
     "compare",
     "fit",
     "measure",
@@ -45,6 +47,8 @@ PUBLIC = [
 ]
 
 HOMES = {
+    "Access": "gpugap.study.access",
+    "access": "gpugap.study.access",
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",

@@ -15,36 +15,50 @@ if TYPE_CHECKING:
     from gpugap.study.access import Access
 
 
+Steps = Annotated[
+    list[str] | None, typer.Argument(metavar="[STEP]...", help="Workloads or FILE.py:make_step, to be predicted.")
+]
+Gpus = Annotated[str, typer.Option("--gpu", help="GPUs of the catalog: t4,a100-sxm-40gb.")]
+Hours = Annotated[float | None, typer.Option("--gpu-hours", metavar="N", help="Of a run, in place of a step.")]
+Count = Annotated[int, typer.Option("--gpu-count", help="GPUs at a time, of --gpu-hours.")]
+Records = Annotated[Path | None, typer.Option(metavar="FILE", help="Records of steps on GPUs, in place of a step.")]
+Study = Annotated[bool, typer.Option("--study", help="The study's four networks and GPT-2 small.")]
+Epochs = Annotated[float | None, typer.Option(help="Passes [default: as the network was published].")]
+Samples = Annotated[int | None, typer.Option(help="A pass [default: as published].")]
+Batch = Annotated[int | None, typer.Option(help="Samples a step [default: as published].")]
+Precision = Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")]
+Countries = Annotated[str, typer.Option(help="Countries to show: KE,DE [default: some of each income].")]
+Grant = Annotated[str | None, typer.Option(metavar="MONEY", help="To be spent: 5000, 5000EUR.")]
+Income = Annotated[str | None, typer.Option(metavar="MONEY", help="Of a year, yours or the local median.")]
+Price = Annotated[
+    str | None, typer.Option(metavar="MONEY", help="A GPU and hour [default: the median of the catalog's offers].")
+]
+Rates = Annotated[list[str] | None, typer.Option(metavar="EUR=1.08", help="US dollars a unit of another currency.")]
+Watts = Annotated[float | None, typer.Option(help="Of the machine at the meter [default: a power model].")]
+Prices = Annotated[Path | None, typer.Option(metavar="FILE", help="Your own price list.")]
+Page = Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")]
+
+
 def access(
-    steps: Annotated[
-        list[str] | None, typer.Argument(metavar="[STEP]...", help="Workloads or FILE.py:make_step, to be predicted.")
-    ] = None,
+    steps: Steps = None,
     *,
-    gpus: Annotated[str, typer.Option("--gpu", help="GPUs of the catalog: t4,a100-sxm-40gb.")] = "",
-    gpu_hours: Annotated[
-        float | None, typer.Option("--gpu-hours", metavar="N", help="Of a run, in place of a step.")
-    ] = None,
-    gpu_count: Annotated[int, typer.Option("--gpu-count", help="GPUs at a time, of --gpu-hours.")] = 1,
-    records: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Records of steps on GPUs, in place of a step.")
-    ] = None,
-    study: Annotated[bool, typer.Option("--study", help="The study's four networks and GPT-2 small.")] = False,
-    epochs: Annotated[float | None, typer.Option(help="Passes [default: as the network was published].")] = None,
-    samples: Annotated[int | None, typer.Option(help="A pass [default: as published].")] = None,
-    batch: Annotated[int | None, typer.Option(help="Samples a step [default: as published].")] = None,
-    precision: Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")] = "fp32",
-    country: Annotated[str, typer.Option(help="Countries to show: KE,DE [default: some of each income].")] = "",
-    grant: Annotated[str | None, typer.Option(metavar="MONEY", help="To be spent: 5000, 5000EUR.")] = None,
-    income: Annotated[str | None, typer.Option(metavar="MONEY", help="Of a year, yours or the local median.")] = None,
-    price: Annotated[
-        str | None, typer.Option(metavar="MONEY", help="A GPU and hour [default: the median of the catalog's offers].")
-    ] = None,
-    rate: Annotated[
-        list[str] | None, typer.Option(metavar="EUR=1.08", help="US dollars a unit of another currency.")
-    ] = None,
-    watts: Annotated[float | None, typer.Option(help="Of the machine at the meter [default: a power model].")] = None,
-    prices: Annotated[Path | None, typer.Option(metavar="FILE", help="Your own price list.")] = None,
-    page: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")] = None,
+    gpus: Gpus = "",
+    gpu_hours: Hours = None,
+    gpu_count: Count = 1,
+    records: Records = None,
+    study: Study = False,
+    epochs: Epochs = None,
+    samples: Samples = None,
+    batch: Batch = None,
+    precision: Precision = "fp32",
+    country: Countries = "",
+    grant: Grant = None,
+    income: Income = None,
+    price: Price = None,
+    rate: Rates = None,
+    watts: Watts = None,
+    prices: Prices = None,
+    page: Page = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -54,25 +68,27 @@ def access(
     measured or stated; prices, incomes and carbon are published facts with their dates.
     """
     from gpugap.cli.catalog import own_catalog
-    from gpugap.core.money import parse_money, parse_rates
 
     output = Output("access", as_json=as_json, quiet=quiet)
     known = own_catalog(prices)
     codes = [known.country(name).iso3 for name in _listed(country)]
-    rates = parse_rates(rate or [])
-    money = {"grant_usd": grant, "income_usd_per_year": income, "price_usd_per_gpu_h": price}
-    asked: dict[str, Any] = {name: parse_money(text, rates) if text else None for name, text in money.items()}
+    asked = _dollars({"grant_usd": grant, "income_usd_per_year": income, "price_usd_per_gpu_h": price}, rate or [])
     asked |= {"gpus": _listed(gpus), "gpu_hours": gpu_hours, "gpu_count": gpu_count, "records": records or ()}
     asked |= {"epochs": epochs, "samples": samples, "batch": batch, "precision": precision, "watts": watts}
     found = _gathered(steps or [], asked, known, output, study=study)
-    for warning in found.warnings:
-        output.warn(warning)
     written = _page(found, page)
     if not as_json:
         _show(found, codes, output)
         if written:
             output.line(f"The page: {written}")
     output.done(_cut(found.to_dict(), codes) | {"page": written})
+
+
+def _dollars(money: dict[str, str | None], rates: list[str]) -> dict[str, Any]:
+    from gpugap.core.money import parse_money, parse_rates
+
+    known = parse_rates(rates)
+    return {name: parse_money(text, known) if text else None for name, text in money.items()}
 
 
 def _listed(text: str) -> list[str]:
@@ -87,7 +103,10 @@ def _gathered(steps: list[str], asked: dict[str, Any], known: Catalog, output: O
     asked["gpus"] = asked["gpus"] or (PAGE_GPUS if study else ())
     if wanted:
         output.note("tracing, some seconds a step ...")
-    return gather(wanted, catalog=known, **asked)
+    found = gather(wanted, catalog=known, **asked)
+    for warning in found.warnings:
+        output.warn(warning)
+    return found
 
 
 def _cut(result: dict[str, Any], codes: list[str]) -> dict[str, Any]:

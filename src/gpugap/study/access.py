@@ -138,8 +138,7 @@ def access(  # noqa: PLR0913 - keyword-only choices with defaults
     """Puts a run in terms of income, grants, free notebooks, energy and carbon, and shows how unequal the ground is.
 
     Args:
-        steps: workloads' names, ``"FILE.py:make_step"`` or steps of PyTorch, to be predicted; none for stated hours,
-            for records, or for the imbalance alone.
+        steps: workloads' names, ``"FILE.py:make_step"`` or steps of PyTorch, to be predicted; none is needed.
         gpus: names from the catalog, or rows of it.
         gpu_hours: of a run, in place of a step.
         records: a record file, or records, of steps measured on GPUs.
@@ -147,7 +146,7 @@ def access(  # noqa: PLR0913 - keyword-only choices with defaults
         samples: a pass; likewise.
         batch: samples a step; likewise.
         precision: of a predicted step.
-        gpu_count: GPUs at a time; of stated hours alone, as a step is predicted on one.
+        gpu_count: GPUs at a time, of stated hours alone.
         price_usd_per_gpu_h: what is paid, in place of what the catalog's offers ask.
         grant_usd: to be spent.
         income_usd_per_year: of the reader.
@@ -156,71 +155,82 @@ def access(  # noqa: PLR0913 - keyword-only choices with defaults
 
     Raises:
         BadValue, UnknownName: numbers out of range, nothing to go by, no such GPU or precision.
-        Unsupported: a step cannot be traced, or the catalog lacks facts of a GPU.
-        BadRecordFile, InputError: the records cannot be read, or hold no step on a GPU.
+        InputError, Unsupported: records without a step on a GPU; a step that cannot be traced.
     """
     known = catalog or load()
-    length = Length(epochs, samples, batch)
-    wanted = [steps] if isinstance(steps, str | Step) else list(steps)
-    chosen = [known.gpu(one) if isinstance(one, str) else one for one in gpus]
-    check_names(precision=precision)
+    length, chosen = Length(epochs, samples, batch), [known.gpu(one) if isinstance(one, str) else one for one in gpus]
     means = Means(
-        known.price_list,
-        known.countries(),
-        known.free_tiers,
-        price_usd_per_gpu_h=price_usd_per_gpu_h,
-        grant_usd=grant_usd,
-        income_usd_per_year=income_usd_per_year,
+        known.price_list, known.countries(), known.free_tiers, price_usd_per_gpu_h, grant_usd, income_usd_per_year
     )
-    jobs: list[Job] = []
-    reached: list[Reach] = []
-    warnings: list[str] = []
-    if gpu_hours is not None:
-        if not chosen:
-            raise BadValue("GPU hours without a GPU", "name the GPU they are of, such as --gpu t4")
-        name = f"{gpu_hours:g} GPU hours"
-        jobs += [job(name, one, stated(gpu_hours, gpu_count), count=gpu_count, watts=watts) for one in chosen]
-    elif gpu_count != 1:
-        raise BadValue(f"{gpu_count} GPUs for a step", "a step is predicted on one GPU; give --gpu-hours for more")
-    if records:
-        jobs += _from_records(records, length, watts)
-    if wanted and not chosen:
-        raise BadValue("a step without a GPU", "name GPUs such as --gpu t4,a100-sxm-40gb")
-    for step in wanted:
-        found = _predicted(step, chosen, length, precision, watts)
-        jobs += found.jobs
-        reached += found.memory
-        warnings += found.warnings
+    wanted = [steps] if isinstance(steps, str | Step) else list(steps)
+    found = _jobs(_Asked(chosen, length, gpu_hours, gpu_count, precision, watts), wanted, records)
     ladders = [reach(rung.name, training_bytes(rung)) for rung in ladder()]
-    return Access(
-        tuple(terms(one, means) for one in jobs),
-        tuple(imbalance(view) for view in VIEWS),
-        (*reached, *ladders),
-        warnings=tuple(warnings),
+    views = tuple(imbalance(view) for view in VIEWS)
+    runs = tuple(terms(one, means) for one in found.jobs)
+    return Access(runs, views, (*found.memory, *ladders), warnings=found.warnings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """How long runs are, and on what."""
+
+    gpus: Sequence[Gpu]
+    length: Length
+    gpu_hours: float | None
+    gpu_count: int
+    precision: str
+    watts: float | None
+
+
+def _jobs(asked: _Asked, steps: Sequence[str | Step], records: str | Path | Sequence[Record]) -> _Found:
+    """Runs of stated hours, of records and of steps.
+
+    Raises:
+        BadValue: nothing to go by.
+    """
+    check_names(precision=asked.precision)
+    hours, count = asked.gpu_hours, asked.gpu_count
+    if hours is not None and not asked.gpus:
+        raise BadValue("GPU hours without a GPU", "name the GPU they are of, such as --gpu t4")
+    if hours is None and count != 1:
+        raise BadValue(f"{count} GPUs for a step", "a step is predicted on one GPU; give --gpu-hours for more")
+    if steps and not asked.gpus:
+        raise BadValue("a step without a GPU", "name GPUs such as --gpu t4,a100-sxm-40gb")
+    jobs: list[Job] = []
+    if hours is not None:
+        name = f"{hours:g} GPU hours"
+        jobs += [job(name, one, stated(hours, count), count=count, watts=asked.watts) for one in asked.gpus]
+    if records:
+        jobs += _from_records(records, asked.length, asked.watts)
+    found = [_predicted(step, asked) for step in steps]
+    return _Found(
+        (*jobs, *(one for part in found for one in part.jobs)),
+        tuple(one for part in found for one in part.memory),
+        tuple(one for part in found for one in part.warnings),
     )
 
 
 @dataclass(frozen=True, slots=True)
-class _Predicted:
+class _Found:
+    """Runs, the memory they need, and what must be known of them."""
+
     jobs: tuple[Job, ...]
     memory: tuple[Reach, ...]
     warnings: tuple[str, ...]
 
 
-def _predicted(
-    step: str | Step, gpus: Sequence[Gpu], length: Length, precision: str, watts: float | None
-) -> _Predicted:
+def _predicted(step: str | Step, asked: _Asked) -> _Found:
     """A step's run on GPUs, from its trace."""
     from gpugap.frameworks.torch.trace.wish import Wish
 
-    told = replace(length, batch=length.batch or batch_of(step))
+    told = replace(asked.length, batch=asked.length.batch or batch_of(step))
     tracer = Tracer(step, "train")
     epochs, samples, batch = told.filled(_recipe(step), tracer.name)
     count = math.ceil(epochs * math.ceil(samples / batch))
     jobs, needs, warnings = [], [], []
-    for one in gpus:
+    for one in asked.gpus:
         target = target_of(one)
-        traced = tracer.trace(Wish(batch, "train", precision, capability=target.capability)).first
+        traced = tracer.trace(Wish(batch, "train", asked.precision, capability=target.capability)).first
         need = memory(traced, target.capability).device
         needs.append(need)
         verdict = judge(need, target.usable)
@@ -231,11 +241,11 @@ def _predicted(
             warnings.append(f"{tracer.name}, batch {batch}, on {one.name}: it may not fit in its memory")
         found = step_on_gpu(traced, one)
         name = _named(tracer.name, epochs, samples)
-        jobs.append(job(name, one, repeated(found.step_time, count), parts_s=found.parts_s, watts=watts))
+        jobs.append(job(name, one, repeated(found.step_time, count), parts_s=found.parts_s, watts=asked.watts))
         if found.domain == "extrapolated":
             warnings.append(f"{tracer.name} on {one.name}: extrapolated, no such GPU was in the calibration data")
     title = f"{tracer.name}, batch {batch} (traced)"
-    return _Predicted(tuple(jobs), (reach(title, needs[0]),), tuple(warnings))
+    return _Found(tuple(jobs), (reach(title, needs[0]),), tuple(warnings))
 
 
 def _named(work: str, epochs: float, samples: int) -> str:
