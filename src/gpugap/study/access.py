@@ -158,16 +158,21 @@ def access(  # noqa: PLR0913 - keyword-only choices with defaults
         InputError, Unsupported: records without a step on a GPU; a step that cannot be traced.
     """
     known = catalog or load()
-    length, chosen = Length(epochs, samples, batch), [known.gpu(one) if isinstance(one, str) else one for one in gpus]
-    means = Means(
-        known.price_list, known.countries(), known.free_tiers, price_usd_per_gpu_h, grant_usd, income_usd_per_year
-    )
-    wanted = [steps] if isinstance(steps, str | Step) else list(steps)
-    found = _jobs(_Asked(chosen, length, gpu_hours, gpu_count, precision, watts), wanted, records)
+    chosen = [known.gpu(one) if isinstance(one, str) else one for one in gpus]
+    asked = _Asked(chosen, Length(epochs, samples, batch), gpu_hours, gpu_count, precision, watts)
+    means = _means(known, price_usd_per_gpu_h, grant_usd, income_usd_per_year)
+    return _put(_jobs(asked, [steps] if isinstance(steps, str | Step) else list(steps), records), means)
+
+
+def _means(known: Catalog, price_usd: float | None, grant_usd: float | None, income_usd: float | None) -> Means:
+    return Means(known.price_list, known.countries(), known.free_tiers, price_usd, grant_usd, income_usd)
+
+
+def _put(found: _Found, means: Means) -> Access:
+    """Runs in other terms, with the imbalance and the ladder of networks."""
     ladders = [reach(rung.name, training_bytes(rung)) for rung in ladder()]
-    views = tuple(imbalance(view) for view in VIEWS)
     runs = tuple(terms(one, means) for one in found.jobs)
-    return Access(runs, views, (*found.memory, *ladders), warnings=found.warnings)
+    return Access(runs, tuple(map(imbalance, VIEWS)), (*found.memory, *ladders), warnings=found.warnings)
 
 
 @dataclass(frozen=True, slots=True)
