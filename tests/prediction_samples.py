@@ -13,7 +13,7 @@ from gpugap.measure.rates import HostRates
 from gpugap.predict.prediction import OpTime, Prediction
 from gpugap.study.predict import Asked, Training, forecast
 
-LAUNCH_S, HOST_S = 4e-6, 6e-6
+LAUNCH_S, HOST_S = 4e-6, 4e-5
 RATES = HostRates(flop_per_s=1e11, byte_per_s=2e10, cached_byte_per_s=1e11, dispatch_s=1e-6, threads=2)
 HALF = 1.2
 """Ends of the intervals, as a factor."""

@@ -105,7 +105,7 @@ def test_public_name_loads(name: str):
 @pytest.mark.parametrize(
     "before", ["", "import gpugap.measure.plan, gpugap.trends.models; ", "gpugap.trends; ", "gpugap.compare; "]
 )
-@pytest.mark.parametrize("name", ["measure", "compare", "trends"])
+@pytest.mark.parametrize("name", ["measure", "compare", "plan", "trends"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"

@@ -5,7 +5,6 @@ import json
 import math
 
 import pytest
-from plan_samples import TODAY, cpu_worker, gpu_worker, made_plan, make_ground
 
 from gpugap.catalog import load
 from gpugap.catalog.billing import billed_s, billing
@@ -17,6 +16,7 @@ from gpugap.plan.footprint import drift, intensity_of
 from gpugap.plan.option import GOALS, KINDS, Wish
 from gpugap.plan.rows import calendar_rows, even_rows, money_text, out_rows, plan_rows, shift_rows
 from gpugap.plan.run import Run
+from plan_samples import TODAY, cpu_worker, gpu_worker, made_plan, make_ground
 
 SUBJECT = Subject("resnet18@32", "train", "fp32")
 
@@ -119,7 +119,10 @@ def test_budget_and_deadline_leave_out_with_a_reason():
 
 @pytest.mark.parametrize(
     ("wish", "words"),
-    [({"deadline_s": 1.0}, ("deadline", "nearest is")), ({"budget_usd": 1e-6, "deadline_s": 1400.0}, ("among what the budget leaves", "free"))],
+    [
+        ({"deadline_s": 1.0}, ("deadline", "nearest is")),
+        ({"budget_usd": 1e-6, "deadline_s": 1400.0}, ("among what the budget leaves", "free")),
+    ],
 )
 def test_an_impossible_wish_names_the_nearest(wish, words):
     with pytest.raises(Infeasible) as error:

@@ -1,4 +1,4 @@
-"""Emitted files: shells accept them, Slurm's and SkyPilot's own rules accept them, the pilot stops what no longer holds."""
+"""Emitted files: shells, Slurm's rules and SkyPilot accept them; the pilot stops what no longer holds."""
 
 import json
 import os
@@ -8,13 +8,20 @@ import subprocess
 import sys
 
 import pytest
-from plan_samples import made_plan
 
 from gpugap.plan.files import SKY_CLOUDS, Job, emitted, on_cluster, sky_name
 from gpugap.plan.run import Run
+from plan_samples import made_plan
 
 RUN = Run(90, 50_000, 128)
-JOB = Job("my dir/train.py:make_step", "python train.py --resume 'a b'", ("my dir/train.py:make_step", "--epochs", "90"), RUN, "train", "bf16")
+JOB = Job(
+    "my dir/train.py:make_step",
+    "python train.py --resume 'a b'",
+    ("my dir/train.py:make_step", "--epochs", "90"),
+    RUN,
+    "train",
+    "bf16",
+)
 SBATCH = {
     "job-name": r"[a-z0-9-]{1,40}",
     "nodes": r"1",
@@ -56,13 +63,17 @@ def test_slurm_options_are_slurms(plan):
     for text in (emitted(option, JOB)["job.sbatch"], on_cluster(option.worker, option.time, JOB)["job.sbatch"]):
         lines = text.splitlines()
         assert lines[0] == "#!/bin/bash"
-        given = dict((*re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(.*))?", line).groups(),) for line in lines if "#SBATCH" in line)
+        given = dict(
+            (*re.fullmatch(r"#SBATCH --([a-z-]+)(?:=(.*))?", line).groups(),) for line in lines if "#SBATCH" in line
+        )
         assert given.keys() == SBATCH.keys()
         for name, value in given.items():
             assert re.fullmatch(SBATCH[name], value or ""), name
         days, hours, minutes = map(int, re.match(r"(\d+)-(\d\d):(\d\d)", given["time"]).groups())
         assert (days * 24 + hours) * 3600 + minutes * 60 > option.time.high
-        assert all(line.startswith("#") for line in lines[: max(i for i, line in enumerate(lines) if "#SBATCH" in line)])
+        assert all(
+            line.startswith("#") for line in lines[: max(i for i, line in enumerate(lines) if "#SBATCH" in line)]
+        )
 
 
 def test_a_sky_task_is_yaml_with_skypilots_fields(plan):
@@ -114,7 +125,9 @@ def test_the_pilot_comes_first_and_a_broken_plan_stops_the_run(plan, tmp_path, h
     fake = tmp_path / "bin" / "gpugap"
     fake.write_text(FAKE.format(python=sys.executable, ok=holds))
     fake.chmod(0o755)
-    job = Job("train.py:make_step", "echo trained > done", ("train.py:make_step", "--budget", "5"), RUN, "train", "fp32")
+    job = Job(
+        "train.py:make_step", "echo trained > done", ("train.py:make_step", "--budget", "5"), RUN, "train", "fp32"
+    )
     for kind in ("on-demand", "free"):
         script = tmp_path / f"{kind}.sh"
         script.write_text(emitted(by_kind(plan, kind), job)["run.sh"])

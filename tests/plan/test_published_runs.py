@@ -50,6 +50,8 @@ def test_rows_agree_with_themselves():
     for one in published_runs():
         if one.power_w and one.energy_kwh:
             pue = one.pue if one.pue and one.scope == "building" else 1.0
-            assert one.energy_kwh == math.inf or abs(one.power_w * one.device_h * pue / 1000 / one.energy_kwh - 1) < 0.03
+            assert (
+                one.energy_kwh == math.inf or abs(one.power_w * one.device_h * pue / 1000 / one.energy_kwh - 1) < 0.03
+            )
         assert one.source
         load().gpu(one.gpu)

@@ -5,13 +5,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan_samples import seconds
 
 from gpugap.catalog import gpu
 from gpugap.core.errors import BadValue
 from gpugap.core.estimate import Estimate
 from gpugap.plan.parallel import link_of, parallel_step, ring_time
 from gpugap.plan.run import Run, save_time, spot_time, start_time, steady_time, work_time
+from plan_samples import seconds
 
 
 @given(st.integers(1, 1000), st.integers(1, 10**6), st.integers(1, 4096))
@@ -75,8 +75,17 @@ def test_a_ring_by_hand():
 
 @pytest.mark.parametrize(
     "changes",
-    [{"epochs": 0}, {"epochs": -1}, {"epochs": 1e9}, {"epochs": float("nan")}, {"samples": 0}, {"samples": 10**14}]
-    + [{"batch": 0}, {"evaluated": -0.1}, {"data_bytes": -1.0}, {"loader_per_s": 0.0}],
+    [
+        *(
+            {"epochs": 0},
+            {"epochs": -1},
+            {"epochs": 1e9},
+            {"epochs": float("nan")},
+            {"samples": 0},
+            {"samples": 10**14},
+        ),
+        *({"batch": 0}, {"evaluated": -0.1}, {"data_bytes": -1.0}, {"loader_per_s": 0.0}),
+    ],
 )
 def test_absurd_runs_are_refused(changes):
     with pytest.raises(BadValue):

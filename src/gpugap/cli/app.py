@@ -27,6 +27,7 @@ from gpugap.cli import (
     report,
     study,
     trends,
+    validate,
 )
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
@@ -57,6 +58,7 @@ app.command("plan")(plan.plan)
 app.command("access")(access.access)
 app.command("paper")(paper.paper)
 app.command("proposal")(proposal.proposal)
+app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)

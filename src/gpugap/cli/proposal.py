@@ -3,40 +3,38 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
-import typer
-
-from gpugap.cli import plan as planning
+from gpugap.cli import planning as ask
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, writing
 
 if TYPE_CHECKING:
+    from gpugap.plan.request import Request
     from gpugap.study.plan import Gathered
 
 
 def proposal(
-    step: Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.py:make_step", help="What is to be trained.")],
+    step: ask.Step,
     *,
-    epochs: planning.Epochs,
-    samples: planning.Samples,
-    gpus: Annotated[str, typer.Option("--gpu", help="What the center has: a100-80gb.")],
-    runs: Annotated[int, typer.Option(help="How many, seeds and searches included.")] = 1,
-    batch: planning.Batch = 32,
-    mode: planning.Mode = "train",
-    precision: planning.Precision = "fp32",
-    counts: planning.Counts = "1,2,4,8",
-    deadline: planning.Deadline = None,
-    country: planning.Country = "",
-    record: planning.With = None,
-    evaluate: planning.Evaluate = 0.1,
-    data: planning.Data = None,
-    form: Annotated[str, typer.Option("--format", help="markdown or latex.")] = "markdown",
-    target: Annotated[Path | None, typer.Option("--output", "-o", help="Write it there.")] = None,
-    emit: Annotated[
-        Path | None, typer.Option(metavar="FOLDER", help="Write the pilot as run.sh and job.sbatch.")
-    ] = None,
-    command: planning.Command = "",
+    epochs: ask.Epochs,
+    samples: ask.Samples,
+    gpus: ask.CenterGpus,
+    runs: ask.Runs = 1,
+    batch: ask.Batch = 32,
+    mode: ask.Mode = "train",
+    precision: ask.Precision = "fp32",
+    counts: ask.Counts = "1,2,4,8",
+    deadline: ask.Deadline = None,
+    country: ask.Country = "",
+    record: ask.With = None,
+    evaluate: ask.Evaluate = 0.1,
+    data: ask.Data = None,
+    form: ask.Form = "markdown",
+    target: ask.Target = None,
+    emit: ask.EmitPilot = None,
+    command: ask.Command = "",
     database: DatabaseOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -46,56 +44,58 @@ def proposal(
     Asked for are the GPU hours at the high end of the interval. Every predicted number is named with the pilot that
     measures it.
     """
-    from gpugap.core.errors import UnknownName
-    from gpugap.core.units import parse_duration, parse_memory
-    from gpugap.plan.request import request
-    from gpugap.report.proposal import PROPOSAL_FORMATS, Subject
-    from gpugap.report.proposal import proposal as written
-
+    given = dict(locals())  # the options by name, before anything else is
     output = Output("proposal", as_json=as_json, quiet=quiet)
-    if form not in PROPOSAL_FORMATS:
-        raise UnknownName("format", form, PROPOSAL_FORMATS)
-    run = {"epochs": epochs, "samples": samples, "batch": batch, "evaluated": evaluate}
-    run["data_bytes"] = parse_memory(data) if data else 0
-    asked: dict[str, Any] = {"mode": mode, "precision": precision, "gpus": gpus, "counts": counts, "country": country}
-    asked["deadline_s"] = parse_duration(deadline) if deadline else None
-    output.note("tracing, some seconds ...")
-    found = _gathered(step, run, asked, planning.records_of(record, database))
-    asks = request(found.ground, runs, found.excluded, found.needed)
-    files = _emit(found, asks, step, command, emit)
-    pilot = shlex.join(["gpugap", "measure", step, "--batch", str(batch // asks.chosen.count), "--device", "cuda"])
-    about = Subject(found.subject.workload, mode, precision, pilot)
-    text = written(about, asks, found.ground, found.excluded, form)
-    if target:
-        with writing(target):
-            target.write_text(text, encoding="utf-8")
+    found, asks = _asked(given, output)
+    text, files = _text(found, asks, given), _emit(found, asks, given)
+    written = _written(text, target)
     if not as_json:
-        output.line(f"Written: {target.resolve()}" if target else text.rstrip("\n"))
+        output.line(f"Written: {written}" if written else text.rstrip("\n"))
         for path in files:
             output.line(f"Written: {path}")
-    written_to = str(target.resolve()) if target else None
-    output.done(asks.to_dict() | {"format": form, "file": written_to, "text": text, "files": files})
+    output.done(asks.to_dict() | {"format": form, "file": written, "text": text, "files": files})
 
 
-def _gathered(step: str, run: dict[str, Any], asked: dict[str, Any], records: list[Any]) -> Gathered:
+def _asked(given: Mapping[str, Any], output: Output) -> tuple[Gathered, Request]:
     from gpugap.cli.catalog import own_catalog
-    from gpugap.plan.run import Run
-    from gpugap.study.ground import Place
-    from gpugap.study.plan import Asked, Limits, Sources, gather
+    from gpugap.core.errors import UnknownName
+    from gpugap.plan.request import request
+    from gpugap.report.proposal import PROPOSAL_FORMATS
+    from gpugap.study.plan import gathered
 
-    names, counts = planning.names_of(asked["gpus"]), planning.numbers_of(asked["counts"])
-    place = Place(asked["country"])
-    looked = Asked(asked["mode"], asked["precision"], tuple(names), tuple(counts), ("cpu",), place)
-    sources = Sources(own_catalog(), records)
-    return gather(step, Run(**run), looked, Limits(deadline_s=asked["deadline_s"]), sources=sources)
+    if given["form"] not in PROPOSAL_FORMATS:
+        raise UnknownName("format", given["form"], PROPOSAL_FORMATS)
+    asked, known = ask.wished(given), own_catalog()
+    records = ask.records_of(given["record"], given["database"])
+    output.note("tracing, some seconds ...")
+    found = gathered(given["step"], **asked, records=records, catalog=known)
+    return found, request(found.ground, given["runs"], found.excluded, found.needed)
 
 
-def _emit(found: Gathered, asks: Any, step: str, command: str, folder: Path | None) -> list[str]:
-    if folder is None:
+def _text(found: Gathered, asks: Request, given: Mapping[str, Any]) -> str:
+    from gpugap.report.proposal import Subject, proposal
+
+    share = found.ground.run.batch // asks.chosen.count
+    pilot = ["gpugap", "measure", given["step"], "--batch", str(share), "--device", "cuda"]
+    about = Subject(found.subject.workload, found.subject.mode, found.subject.precision, shlex.join(pilot))
+    return proposal(about, asks, found.ground, found.excluded, given["form"])
+
+
+def _written(text: str, target: Path | None) -> str | None:
+    if target is None:
+        return None
+    with writing(target):
+        target.write_text(text, encoding="utf-8")
+    return str(target.resolve())
+
+
+def _emit(found: Gathered, asks: Request, given: Mapping[str, Any]) -> list[str]:
+    if given["emit"] is None:
         return []
     from gpugap.plan.files import Job, on_cluster
 
+    subject = found.subject
     job = Job(
-        step, command, planning.again(), found.ground.run, found.subject.mode, found.subject.precision, "proposal"
+        given["step"], given["command"], ask.again(), found.ground.run, subject.mode, subject.precision, "proposal"
     )
-    return planning.written_files(on_cluster(asks.chosen, asks.run_time, job), folder)
+    return ask.written_files(on_cluster(asks.chosen, asks.run_time, job), given["emit"])

@@ -30,6 +30,9 @@ class Chip:
         l2_bytes: last cache shared by all of them; 0 where unknown.
         power_share: watts a unit of peak rate, over the median of its generation; at most 1. Below 1 the power limit,
             not the clock of the data sheet, sets the sustained rate.
+        shared_issue: whether integer and floating-point instructions take turns, so that computing addresses keeps the
+            multipliers waiting.
+        held_back_memory: whether its memory keeps ECC in line with the data, or is of a generation before Volta.
     """
 
     key: str
@@ -40,6 +43,8 @@ class Chip:
     processors: int
     l2_bytes: int
     power_share: float
+    shared_issue: bool = False
+    held_back_memory: bool = False
 
     @property
     def power_limited(self) -> bool:
@@ -84,7 +89,20 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         processors,
         int((gpu.l2_cache_mib or 0.0) * _MIB),
         _power_share(gpu, all_gpus() if rows is None else tuple(rows)),
+        _shared_issue(gpu.compute_capability),
+        gpu.compute_capability in _BEFORE_VOLTA
+        or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
     )
+
+
+_BEFORE_VOLTA = ("2.0", "3.5", "3.7", "5.0", "5.2", "5.3", "6.0", "6.1", "6.2")
+_HALF_SHARED = ("8.6", "8.7", "8.9", "12.0", "12.1")
+"""Half of the floating-point lanes also compute integers (GA102, AD102 and GB202 architecture white papers)."""
+
+
+def _shared_issue(capability: str) -> bool:
+    """Volta was the first to issue both side by side (V100 architecture white paper, "independent thread scheduling")."""
+    return capability in _BEFORE_VOLTA or capability in _HALF_SHARED
 
 
 def generation(gpu: Gpu) -> str:

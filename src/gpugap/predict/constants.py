@@ -39,6 +39,8 @@ class Constants:
     Attributes:
         vector: products in single precision.
         matrix: products on matrix units.
+        shared_issue: utilization of the vector units where integer instructions take turns, over that where not.
+        held_back_memory: bandwidth of memory with ECC in line, and of generations before Volta, over that of others.
         winograd: multiplications that a 3×3 window of stride 1 is spared, as a factor.
         form_factor: time over that of a plain product, by form of convolution and of attention; on matrix units under
             ``matrix NAME``.
@@ -57,6 +59,8 @@ class Constants:
 
     vector: Engine
     matrix: Engine
+    shared_issue: float
+    held_back_memory: float
     winograd: float
     form_factor: Mapping[str, float]
     bandwidth: float

@@ -89,7 +89,7 @@ class Kernels:
 
     def by_op(self, values: Floats) -> Floats:
         """Sums over the kernels of each distinct operator."""
-        return np.bincount(self.op, values, len(self.distinct))
+        return np.bincount(self.op, values, len(self.distinct)).astype(np.float64)
 
     def rates(self, chip: Chip) -> tuple[Floats, Bools]:
         """Peak rate of each row on a chip in FLOP/s, and whether it is that of matrix units."""
@@ -163,6 +163,7 @@ def _convolution(op: Op, sizes: dict[str, int], ids: tuple[int, int, float]) -> 
     same = float(before == positions)
     kind, rate, backward = ids
     for gradient in range(passes):
+        shape: tuple[float, ...]
         if op.phase != "backward":
             shape = (groups, batch * positions, each_out, each_in * window)
         elif gradient == 0:  # of the weights; always asked for

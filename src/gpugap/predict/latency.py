@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
@@ -176,7 +175,7 @@ def host_seconds(kernels: Kernels, constants: Constants) -> Floats:
 
 def _parts(each_s: Floats, bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step_s: float) -> dict[str, float]:
     sums = np.bincount(bound, each_s, 3)
-    parts = {name: float(seconds) for name, seconds in zip(_BOUNDS[:3], sums, strict=True)}
+    parts: dict[str, float] = {name: float(seconds) for name, seconds in zip(_BOUNDS[:3], sums, strict=True)}
     return parts | {"host": max(0.0, step_s - float(each_s.sum()))}
 
 
@@ -213,7 +212,7 @@ def _estimate(
     return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)
 
 
-def _assumed(host: Host | None, known: Artefact, chip: Chip) -> Mapping[str, str]:
+def _assumed(host: Host | None, known: Artefact, chip: Chip) -> dict[str, str]:
     typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator, the calibration data's typical host"
     told = {"host": typical if host is None else f"{host.dispatch_s * 1e6:.1f} µs an operator, {host.source}"}
     if chip.power_limited:

@@ -10,7 +10,7 @@ import numpy as np
 
 from gpugap.predict.chip import Chip
 from gpugap.predict.constants import Constants, Engine
-from gpugap.predict.kernels import FORMS, Bools, Floats, Kernels
+from gpugap.predict.kernels import FORMS, Bools, Floats, Form, Kernels
 
 TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (128, 32), (256, 64))
 """Tiles of the result, either way round, that cuBLAS and cuDNN choose among."""
@@ -18,7 +18,7 @@ SPLITS = (1, 2, 4, 8, 16, 32)
 """Parts of the contraction that run next to each other and are added up afterwards."""
 _LONG = 512
 """Contractions shorter than this are not split."""
-_MULTIPLYING = ("product", "dense", "pointwise", "grouped", "attention")
+_MULTIPLYING: tuple[Form, ...] = ("product", "dense", "pointwise", "grouped", "attention")
 
 
 def sustained_share(chip: Chip, engine: Engine, utilization: Floats) -> Floats:
@@ -36,7 +36,7 @@ def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Float
         constants: fitted.
     """
     peak, matrix = kernels.rates(chip)
-    found = np.zeros(len(peak))
+    found = np.zeros(len(peak), np.float64)
     multiplying = kernels.is_form(*_MULTIPLYING)
     for engine, rows in ((constants.vector, multiplying & ~matrix), (constants.matrix, multiplying & matrix)):
         if rows.any():
@@ -56,12 +56,13 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     spared = np.where(winograd & (peak == chip.rates_flop_per_s[0]), constants.winograd, 1.0)
     rate = peak / chip.processors
     best = np.full(len(m), np.inf)
+    most = engine.utilization * (constants.shared_issue if chip.shared_issue and engine is constants.vector else 1.0)
     single = (batch == 1) | (k >= _LONG * 8)
     item = np.where(kernels.rate[rows] == 0, 4.0, 2.0)
     for tile in TILES:
         for rows_of_tile, columns in {tile, tile[::-1]}:
             area = rows_of_tile * columns
-            reached = engine.utilization * area / (area + engine.narrow * (rows_of_tile + columns))
+            reached = most * area / (area + engine.narrow * (rows_of_tile + columns))
             share = sustained_share(chip, engine, np.asarray(reached))
             count = batch * np.ceil(m / rows_of_tile) * np.ceil(n / columns)
             for split in SPLITS:

@@ -24,6 +24,7 @@ def memory_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, channe
         window = kernels.is_form("dense", "grouped", "pointwise") & matrix
         moved = moved * np.where(window, 1 + constants.layout, 1.0)
     speed = chip.bandwidth_byte_per_s * constants.bandwidth
+    speed *= constants.held_back_memory if chip.held_back_memory else 1.0
     return moved / (speed * (1 + (constants.l2_speed - 1) * resident_share(kernels, chip, constants)))
 
 

@@ -58,7 +58,7 @@ def trees_of(name: str, arrays: Mapping[str, npt.NDArray[np.generic]]) -> Trees:
         name: what their keys begin with.
         arrays: of a file of `numpy.savez`.
     """
-    start, depth = (float(value) for value in arrays[f"{name}/head"])  # type: ignore[arg-type]
+    start, depth = (float(value) for value in arrays[f"{name}/head"])
     roots, feature, threshold, left, right, value = (arrays[f"{name}/{field}"] for field in _FIELDS)
     return Trees(
         start,

@@ -109,10 +109,11 @@ def household_price(found: Country | None, countries: Sequence[Country], today: 
 
 
 def own_gpus(names: Sequence[str], known: Catalog) -> tuple[frozenset[str], list[Excluded]]:
-    """Keys of what the reader has; of boards that share a name the first one, with a remark.
+    """Keys of what the reader has; of consumer boards that share a name the first one, with a remark.
 
     Raises:
         UnknownName: no such GPU.
+        AmbiguousName: other boards that share a name.
     """
     keys: set[str] = set()
     told: list[Excluded] = []
@@ -126,7 +127,7 @@ def own_gpus(names: Sequence[str], known: Catalog) -> tuple[frozenset[str], list
             several = [one for one in known.accelerators if one.key in error.message]
             desktop = [one for one in several if one.category != "laptop"] or several
             first = min(desktop, key=lambda one: (one.released, one.key))
-            if len({one.architecture for one in several}) > 1 or len({one.category for one in desktop}) > 1:
+            if any(one.category not in ("consumer", "laptop") for one in several):
                 raise
             keys.add(first.key)
             others = ", ".join(one.key for one in several if one is not first)

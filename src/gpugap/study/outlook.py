@@ -64,15 +64,13 @@ def foresee(records: Sequence[Record], gpus: Sequence[Gpu], limit_s: float = LIM
         gpus: of the catalog; those that the records were measured on are left out.
         limit_s: seconds after which no trace begins.
     """
-    cells = [record.cell for record in records]
-    works = {cell.work for cell in cells if cell.framework == "torch" and ".py:" not in cell.workload}
-    works |= set(_claimed({name for name, _, _ in works}))
+    works = _works(records)
     wanted = [one for one in gpus if one.key not in _present(records)]
     found = _Found([], [], [])
     if not works or not wanted:
         return found.foreseen()
     begin, rates = time.monotonic(), None
-    for work in sorted(works, key=lambda work: (work[1] != "train", work)):
+    for work in works:
         if time.monotonic() - begin > limit_s:
             found.left_out.append(f"{work[0]} {work[1]}: no time was left")
             continue
@@ -116,6 +114,14 @@ def claims_of(found: Forecasts) -> Iterable[Claim]:
                 row.device
             ).key == made.gpu_id:
                 yield claim(row, made, own, found.own.rates.flop_per_s)
+
+
+def _works(records: Iterable[Record]) -> list[Work]:
+    """Built-in works in PyTorch: training before inference, measured before what was only published."""
+    cells = {record.cell for record in records}
+    measured = {cell.work for cell in cells if cell.framework == "torch" and ".py:" not in cell.workload}
+    published = set(_claimed({name for name, _, _ in measured}))
+    return sorted(measured | published, key=lambda work: (work[1] != "train", work not in measured, work))
 
 
 def _claimed(workloads: Set[str]) -> Iterator[Work]:

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
+from gpugap.core.setting import USUAL_TUNINGS
 from gpugap.explain.cells import CellSummary, environment_of, summarize
 from gpugap.explain.crossover import CpuTimes, OwnCpu
 from gpugap.measure.rates import HostRates, host_rates
@@ -36,6 +37,7 @@ def own_cpu(
         for record in records
         if record.cell.workload in names
         and (record.cell.mode, record.cell.device, record.cell.framework) == (mode, "cpu", "torch")
+        and record.cell.tuning in USUAL_TUNINGS
         and dict(record.cell.extra).get("code", "") == code
     ]
     machine = capture()["machine"] if mine else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date as day
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from gpugap.catalog import Catalog, Gpu, load, match_cpu
 from gpugap.core.errors import BadValue, Infeasible, UnknownName
@@ -27,72 +27,96 @@ from gpugap.study.tracing import Tracer, batch_for, check_names
 from gpugap.study.workers import Looker, Predictor, cores_of, cpu_workers, predicted_step
 
 
-def plan(  # noqa: PLR0913 - keyword-only choices with defaults
-    step: str | Step,
-    *,
-    epochs: float,
-    samples: int,
-    batch: int | None = None,
-    mode: str = "train",
-    precision: str = "fp32",
-    gpus: Sequence[str | Gpu] = (),
-    counts: Sequence[int] = (1,),
-    own: Sequence[str] = ("cpu",),
-    budget_usd: float | None = None,
-    deadline_s: float | None = None,
-    country: str = "",
-    usd_per_kwh: float | None = None,
-    goal: str = "cost",
-    records: Sequence[Record] | Measurement | str | Path = (),
-    catalog: Catalog | None = None,
-    run: dict[str, Any] | None = None,
-    wish: dict[str, Any] | None = None,
-    only: str = "",
-    predictor: Predictor = predicted_step,
-    today: day | None = None,
-) -> Plan:
+class Wished(TypedDict, total=False):
+    """What may be said of a plan, beside the step, its epochs and samples.
+
+    Attributes:
+        batch: samples a step, on all devices together; for a `Step` that of its input where not given, else 32.
+        mode: ``train`` (the default) or ``inference``; a `Step` knows its own.
+        precision: ``fp32`` (the default), ``tf32``, ``bf16`` or ``fp16`` (the last two autocast).
+        gpus: names from the catalog, or rows; all that can be rented, bought or had for nothing where not given.
+        counts: GPUs of one machine that share the batch; 1 where not given.
+        own: GPUs that are there, and ``cpu``, which is the default.
+        budget_usd: at most.
+        deadline_s: at most, in seconds.
+        country: name or code, for carbon and the price of electricity.
+        usd_per_kwh: the reader's price of electricity.
+        goal: ``cost`` (the default), ``time`` or ``carbon``.
+        only: consider options whose id holds this text alone.
+        records: of this step, on this CPU or on a GPU of the plan: they take the place of predictions.
+        catalog: with the user's rows; the packaged one where not given.
+        run: further fields of `gpugap.plan.run.Run`: ``evaluated``, ``data_bytes``, ``loader_per_s``, ``spot_mean_s``.
+        wish: further fields of `gpugap.plan.option.Wish`: ``utilization``, ``life_years``, ``machine_usd``.
+        predictor: step time of a trace on a GPU; the latency model where not given.
+        today: the present day.
+    """
+
+    batch: int | None
+    mode: str
+    precision: str
+    gpus: Sequence[str | Gpu]
+    counts: Sequence[int]
+    own: Sequence[str]
+    budget_usd: float | None
+    deadline_s: float | None
+    country: str
+    usd_per_kwh: float | None
+    goal: str
+    only: str
+    records: Sequence[Record] | Measurement | str | Path
+    catalog: Catalog
+    run: Mapping[str, Any]
+    wish: Mapping[str, Any]
+    predictor: Predictor
+    today: day | None
+
+
+def plan(step: str | Step, *, epochs: float, samples: int, **wished: Unpack[Wished]) -> Plan:
     """Plans a run on this CPU, own hardware, free notebooks, rented and bought GPUs: time, cost and carbon.
 
     Args:
         step: a workload's name, ``"FILE.py:make_step"``, or a `Step` of PyTorch.
         epochs: passes over the samples; how many an accuracy needs at this batch is yours to know.
         samples: a pass.
-        batch: samples a step, on all devices together; for a `Step` that of its input where not given.
-        mode: ``train`` or ``inference``.
-        precision: ``fp32``, ``tf32``, ``bf16`` or ``fp16`` (the last two autocast).
-        gpus: names from the catalog; all that can be rented, bought or had for nothing where empty.
-        counts: GPUs of one machine that share the batch.
-        own: GPUs that are there, and ``cpu``.
-        budget_usd: at most.
-        deadline_s: at most, in seconds.
-        country: name or code, for carbon and the price of electricity.
-        usd_per_kwh: the reader's price of electricity.
-        goal: ``cost``, ``time`` or ``carbon``.
-        records: of this step, on this CPU or on a GPU of the plan: they take the place of predictions.
-        catalog: with the user's rows; the packaged one where None.
-        run: further fields of `gpugap.plan.run.Run`: ``evaluated``, ``data_bytes``, ``loader_per_s``, ``spot_mean_s``.
-        wish: further fields of `gpugap.plan.option.Wish`: ``utilization``, ``life_years``, ``machine_usd``.
-        only: consider options whose id holds this text alone.
-        predictor: step time of a trace on a GPU; the latency model where not given.
-        today: the present day.
+        **wished: ``batch``, ``mode``, ``precision``; ``gpus``, ``counts`` (GPUs that share the batch), ``own``
+            (``["cpu", "rtx-4090"]``); ``budget_usd``, ``deadline_s``, ``goal`` (``cost``, ``time`` or ``carbon``),
+            ``only`` (options whose id holds a text); ``country``, ``usd_per_kwh``; ``records`` (a file, records or a
+            measurement, which take the place of predictions); ``run`` and ``wish`` (further fields of
+            `gpugap.plan.run.Run` and `gpugap.plan.option.Wish`); ``catalog``, ``predictor``, ``today``.
 
     Raises:
         Infeasible: nothing fits, or nothing is within budget and deadline; says the nearest.
         UnknownName, BadValue: no such GPU, country or goal; numbers out of range.
         Unsupported: the step cannot be traced.
     """
-    sources = Sources(load() if catalog is None else catalog, _read(records), predictor, today)
-    found = gather(
-        step,
-        Run(epochs, samples, batch_for(step, batch, mode)[0], **(run or {})),
-        Asked(mode, precision, tuple(gpus), tuple(counts), tuple(own), Place(country, usd_per_kwh)),
-        Limits(budget_usd, deadline_s, goal, wish or {}),
-        sources=sources,
-    )
+    found = gathered(step, epochs=epochs, samples=samples, **wished)
     if not found.ground.workers:
-        raise _too_large(found, sources.catalog)
-    subject = replace(found.subject, only=only)
-    return make_plan(subject, found.ground, found.excluded, found.corrections)
+        raise _too_large(found, wished.get("catalog") or load())
+    return make_plan(found.subject, found.ground, found.excluded, found.corrections)
+
+
+def gathered(step: str | Step, *, epochs: float, samples: int, **wished: Unpack[Wished]) -> Gathered:
+    """All that a plan needs, before options are made; arguments and errors as of `plan`."""
+    batch, mode = batch_for(step, wished.get("batch"), wished.get("mode", "train"))
+    sources = Sources(
+        wished.get("catalog") or load(),
+        _read(wished.get("records", ())),
+        wished.get("predictor", predicted_step),
+        wished.get("today"),
+    )
+    asked = Asked(
+        mode,
+        wished.get("precision", "fp32"),
+        tuple(wished.get("gpus", ())),
+        tuple(wished.get("counts", (1,))),
+        tuple(wished.get("own", ("cpu",))),
+        Place(wished.get("country", ""), wished.get("usd_per_kwh")),
+    )
+    limits = Limits(
+        wished.get("budget_usd"), wished.get("deadline_s"), wished.get("goal", "cost"), wished.get("wish", {})
+    )
+    found = gather(step, Run(epochs, samples, batch, **wished.get("run", {})), asked, limits, sources=sources)
+    return replace(found, subject=replace(found.subject, only=wished.get("only", "")))
 
 
 @dataclass(frozen=True, slots=True)

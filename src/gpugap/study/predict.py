@@ -143,32 +143,33 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         Unsupported: the step cannot be traced, or the catalog lacks facts of a GPU.
         UnknownName, BadValue: no such GPU, precision, kernel or method; a calibration that is of something else.
     """
-    from gpugap.frameworks.torch.trace.wish import Wish
-
     size, mode = batch_for(step, batch, mode)
     check_names(mode=mode, precision=precision, attention=attention, method=method)
     chosen = all_gpus() if gpus == "all" else [gpu(one) if isinstance(one, str) else one for one in gpus]
     if not chosen:
         raise BadValue("no GPU", "name GPUs such as t4,rtx-4090")
     told = Training(samples, epochs)
-    asked = Asked(method, with_optimizer, include_copy, told, skip_unsupported or gpus == "all")  # type: ignore[arg-type] # checked above
-    tracer = Tracer(step, mode)
-    names, code = _names(step, tracer)
+    names, code = _names(step)
     calibrated = None
     if calibrate is not None:
         source = calibrate.records if isinstance(calibrate, Measurement) else Path(calibrate)
         calibrated = read_calibration(source, Wanted(names, mode, precision, size, chosen))
-    records = cpu.records if isinstance(cpu, Measurement) else cpu
-    own = own_cpu(records, names, (mode, size), code=code)
+    tracer = Tracer(step, mode)
+
+    from gpugap.frameworks.torch.trace.wish import Wish
+
     wish = Wish(size, mode, precision, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
+    asked = Asked(method, with_optimizer, include_copy, told, skip_unsupported or gpus == "all")  # type: ignore[arg-type] # checked above
+    own = own_cpu(cpu.records if isinstance(cpu, Measurement) else cpu, names, (mode, size), code=code)
     return forecast(tracer, wish, chosen, asked, own, calibrated=calibrated)
 
 
-def _names(step: str | Step, tracer: Tracer) -> tuple[list[str], str]:
+def _names(step: str | Step) -> tuple[list[str], str]:
     """What a step may be called in records, and the digest of its file."""
     if isinstance(step, str):
-        return [tracer.name], parse_target(step).digest
-    return [tracer.name, type(step).__name__], ""
+        target = parse_target(step)
+        return [target.name], target.digest
+    return [type(step).__name__], ""
 
 
 def forecast(
@@ -233,8 +234,10 @@ class _Maker:
     told: Mapping[str, str]
 
     def at(self, batch: int) -> Prediction:
-        found = self._plain(batch, self._common())
-        return replace(found, assumed={**found.assumed, **self.told})
+        known = self._common()
+        found = self._plain(batch, known)
+        bias = {} if known is None else {"calibration": f"times {known.ratio:.3g}, as {known.source} shows"}
+        return replace(found, assumed={**found.assumed, **self.told, **bias})
 
     def _plain(self, batch: int, known: Common | None) -> Prediction:
         ops = self.batches.at(batch)
