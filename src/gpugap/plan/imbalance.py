@@ -171,17 +171,22 @@ def _held_against(view: str, groups: Sequence[Share]) -> Iterator[str]:
     told = [one for one in coverage() if one.scope == "cluster" and one.share is not None]
     for one in told:
         if (mine := ours.get(one.group)) is not None and one.share is not None:
-            value, low, high = ends(mine)
-            found = f"{value:.0%} here ({low:.0%} to {high:.0%})"
-            yield f"{one.told}: {one.share:.0%}, {found}; {one.source}, {one.date}"
-    held = sorted(one.share for one in told if one.group == EVERYTHING and one.share is not None)
+            value, low, high = (_percent(end) for end in ends(mine))
+            found = f"{_percent(one.share)}, here {value} ({low} to {high})"
+            yield f"{one.told}: {found}; {one.source}, {one.date}"
+    held = [one.share for one in told if one.group == EVERYTHING and one.share is not None]
     largest = groups[0].share.value
     if held and largest is not None:
-        least, most = largest * held[0], 1 - (1 - largest) * held[0]
+        least, most = (_percent(share) for share in (largest * min(held), 1 - (1 - largest) * min(held)))
+        name = groups[0].name
         yield (
-            f"Were nothing that the list leaves out with {groups[0].name}, its share of all would be {least:.0%}; were "
-            f"all of it there, {most:.0%}. No interval here holds that"
+            f"If {name} had none of what the list leaves out, its share of all would be {least}; if it had all of it, "
+            f"{most}. No interval here holds that"
         )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,7 +357,7 @@ def _left_out(listed: Sequence[KnownCompute], placed: Sequence[KnownCompute]) ->
         return ""
     share = 1 - sum(one.amount for one in placed) / sum(one.amount for one in listed)
     told = "are left out, as their country, sector or people are not known"
-    return f"{lost} of {len(listed)} holders, {share:.1%} of the amount, {told}"
+    return f"{lost} of {len(listed)} holders, {100 * share:.1f} % of the amount, {told}"
 
 
 def _cited(rows: Iterable[Fact]) -> str:

@@ -10,6 +10,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.units import gibibytes
 from gpugap.plan.access import UNKNOWNS, WORK_HOURS_PER_YEAR, InCountry, Terms
 from gpugap.plan.imbalance import Imbalance
+from gpugap.report import figures
 from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free
 from gpugap.report.lorenz import Square, lorenz_chart
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Style
@@ -186,9 +187,12 @@ def _tier_table(runs: Sequence[Terms]) -> Html:
     limits = {row[0]: row[4] for run in runs for row in rows.tier_rows(run)}
     lines: list[list[Content]] = []
     for run in runs:
-        told = {row[0]: two_lines(row[1], f"{row[2]}, {row[3]} sessions") for row in rows.tier_rows(run)}
+        told = {
+            row[0]: two_lines(row[1], f"{row[2]}, {figures.counted(int(row[3]), 'session')}")
+            for row in rows.tier_rows(run)
+        }
         lines.append([run.job.name, *(told.get(name, "") for name in names)])
-    caption = "Days on notebooks that have the GPU, by their limits; those without a published quota by users' reports."
+    caption = "Time on notebooks that have the GPU, by their limits; those without a published quota by users' reports."
     days = table(caption, ["Run", *names], [Group("", lines)], "t" + "n" * len(names))
     sources = {one.tier.key: f"{one.tier.source}, {one.tier.dated()}" for run in runs for one in run.tiers}
     said = [joined([tag("b", f"{name}: "), f"{limits[name]}; {sources[name]}"]) for name in names]

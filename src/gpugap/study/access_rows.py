@@ -20,7 +20,7 @@ GROUP_HEADER = ("run", "GPU", "cost", "low", "lower-middle", "upper-middle", "hi
 GROUP_NUMBERS = frozenset(GROUP_HEADER[2:7])
 COUNTRY_HEADER = ("country", "income", "GDP a head", "of a year", "work", "range", "CO2e", "range ", "nearest region")
 COUNTRY_NUMBERS = frozenset(COUNTRY_HEADER[2:8])
-TIER_HEADER = ("free notebook", "days", "range", "sessions", "limits")
+TIER_HEADER = ("free notebook", "time", "range", "sessions", "limits")
 TIER_NUMBERS = frozenset(TIER_HEADER[1:4])
 IMBALANCE_HEADER = ("known compute", "groups", "holders", "Gini", "90 %", "others at 0", "largest", "share", "90 % ")
 IMBALANCE_NUMBERS = frozenset(("groups", "holders", "Gini", "90 %", "others at 0", "share", "90 % "))
@@ -177,8 +177,8 @@ def span(time_s: float | None) -> str:
 
 
 def days(time_s: float | None) -> str:
-    """A time in days, for reading."""
-    return UNKNOWN if time_s is None else f"{significant(time_s / 86400, 2)} d"
+    """A time for reading: in days from one day on."""
+    return f"{significant(time_s / 86400, 2)} d" if time_s is not None and time_s >= 86400 else span(time_s)
 
 
 def dollars(value: float | None) -> str:
