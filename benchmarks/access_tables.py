@@ -102,17 +102,19 @@ def universities(path: Path) -> Iterator[tuple[Any, ...]]:
 
 
 def survey(path: Path) -> Iterator[tuple[Any, ...]]:
-    """Shares of computers with Steam by video memory."""
+    """Shares of computers with Steam by video memory; classes that differ by a megabyte are one."""
     source = "Steam Hardware Survey, Valve; collected by J. Degene (steamHWsurvey)"
+    shares: dict[tuple[str, float], float] = defaultdict(float)
     for row in rows_of(path):
         if row["date"] in KEPT_MONTHS and row["vram"] != "Other":
             number, unit = row["vram"].split()
-            size = round(float(number)) if unit == "GB" else float(f"{float(number) / 1024:.1g}")
-            if unit == "MB" and float(number) > 1000:
-                size = round(float(number) / 1024)
-            share = f"{float(row['share']):.4f}"
-            note = "survey bins, rounded; integrated GPUs count"
-            yield row["date"][:7], f"{size:g}", share, source, row["date"][:7], "medium", "", note
+            size_gb = float(number) / (1 if unit == "GB" else 1024)
+            shares[row["date"][:7], round(size_gb, 2) if size_gb < 1 - 1 / 512 else round(size_gb)] += float(
+                row["share"]
+            )
+    for (month, size_gb), share in sorted(shares.items()):
+        note = "survey bins, rounded; integrated GPUs count"
+        yield month, f"{size_gb:g}", f"{share:.4f}", source, month, "medium", "", note
 
 
 def economies(folder: Path) -> Iterator[tuple[Any, ...]]:
@@ -140,6 +142,7 @@ def _economy(facts: dict[str, Any], code: str) -> tuple[Any, ...] | None:
         return None
     amount = f"{float(gdp[1].replace(',', '')) * _SCALE[gdp[2]]:.6g}"
     capital = re.split(r"[;(,]", _text(facts, "Government", "Capital", "name"))[0].strip()
+    capital = "" if capital.startswith("no ") else capital
     latitude = (int(place[1]) + int(place[2]) / 60) * (1 if place[3] == "N" else -1)
     longitude = (int(place[4]) + int(place[5]) / 60) * (1 if place[6] == "E" else -1)
     note = "GDP at official exchange rates, which overstates some pegged currencies"

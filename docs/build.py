@@ -30,6 +30,7 @@ VERBS = (
     "plan",
     "paper",
     "proposal",
+    "access",
     "parity",
     "trends",
     "report",

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from gpugap.core.step import Step as Step
     from gpugap.core.verdict import Comparison as Comparison
     from gpugap.core.version import __version__ as __version__
+    from gpugap.study.access import Access as Access
+    from gpugap.study.access import access as access
     from gpugap.study.api import Measurement as Measurement
     from gpugap.study.api import compare as compare
     from gpugap.study.api import measure as measure
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from gpugap.trends.api import trends as trends
 
 _HOMES = {
+    "Access": "gpugap.study.access",
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
@@ -40,6 +43,7 @@ _HOMES = {
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
     "__version__": "gpugap.core.version",
+    "access": "gpugap.study.access",
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",

@@ -27,6 +27,7 @@ HEAVY = {
     "PIL",
 }
 PUBLIC = [
+    "Access",
     "Cell",
     "Comparison",
     "Estimate",
@@ -37,6 +38,7 @@ PUBLIC = [
     "Record",
     "Step",
     "__version__",
+    "access",
     "compare",
     "fit",
     "measure",
@@ -47,6 +49,8 @@ PUBLIC = [
 ]
 
 HOMES = {
+    "Access": "gpugap.study.access",
+    "access": "gpugap.study.access",
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",

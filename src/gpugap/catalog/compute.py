@@ -27,7 +27,7 @@ class KnownCompute(Fact):
         iso3: country; empty where it is not known.
         sector: ``private``, ``public``, ``public/private``; empty where it is not known.
         amount: in `unit`.
-        unit: ``H100`` equivalents by dense 16-bit rate, or ``FLOP/s`` of Linpack in 64 bits.
+        unit: ``H100`` equivalents as the source counts them, or ``FLOP/s`` of Linpack in 64 bits.
         people: who share it, as the source weights them; None where that is not counted.
         since: ISO date of its start; empty where it is not known.
     """
@@ -69,8 +69,9 @@ class Coverage(Fact):
     Attributes:
         scope: a kind of `KnownCompute`, or ``memory`` for the survey.
         told: a sentence.
-        group: country or sector that `share` is of; empty elsewhere.
-        share: of all, by the authors; None where the row is words alone.
+        group: country or sector that `share` is of, or ``everything`` where it is what the list holds of all; empty
+            elsewhere.
+        share: by the authors; None where the row is words alone.
     """
 
     scope: Literal["cluster", "supercomputer", "university", "memory"]

@@ -96,12 +96,14 @@ class Recipe(Fact):
         workload: family of the workload.
         epochs: passes over the samples.
         samples: shown in one pass.
+        batch: samples a step on one device.
         what: the samples are.
     """
 
     workload: str
     epochs: Above0
     samples: Annotated[int, Field(gt=0)]
+    batch: Annotated[int, Field(gt=0)]
     what: str
 
 

@@ -12,6 +12,7 @@ import typer
 from typer.main import get_command
 
 from gpugap.cli import (
+    access,
     catalog,
     compare,
     doctor,
@@ -54,6 +55,7 @@ app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
 app.command("predict")(predict.predict)
 app.command("plan")(plan.plan)
+app.command("access")(access.access)
 app.command("paper")(paper.paper)
 app.command("proposal")(proposal.proposal)
 app.command("validate")(validate.validate)

@@ -28,6 +28,10 @@ def report(
     history: Annotated[
         bool, typer.Option("--history", help="With GPU memory then, now and next; takes some seconds more.")
     ] = False,
+    access: Annotated[
+        bool,
+        typer.Option("--access", help="With who can afford it, of the study's networks; takes half a minute more."),
+    ] = False,
     session: Annotated[list[str] | None, typer.Option(help="Sessions of the store [default: the newest].")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -51,7 +55,7 @@ def report(
         command = command_line()
     else:
         records, command = stored_records(session or [], database)
-    path = write_page(records, command, page, form, history=history)
+    path = write_page(records, command, page, form, foreseen=_access(output) if access else None, history=history)
     if not as_json:
         output.line(f"The page: {path}")
     output.done({"page": str(path), "records": len(records)})
@@ -69,6 +73,19 @@ def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple
         names += [one.session for one in overviews if one.session.startswith(SESSION) and one.session not in names]
         command = next((one.command for one in overviews if one.session == names[0] and one.command), None)
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
+
+
+def _access(output: Output) -> Foreseen:
+    """Runs of the study's networks as they were published, and who holds compute."""
+    from gpugap.cli.catalog import own_catalog
+    from gpugap.study.access import NETWORKS, PAGE_GPUS
+    from gpugap.study.access import access as gather
+    from gpugap.study.outlook import Foreseen
+
+    found = gather(NETWORKS, gpus=PAGE_GPUS, catalog=own_catalog())
+    for warning in found.warnings:
+        output.warn(warning)
+    return Foreseen(access=found)
 
 
 def _history() -> Overview:

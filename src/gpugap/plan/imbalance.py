@@ -7,7 +7,7 @@ who is missing from a list for a reason; `Imbalance.coverage` says what is known
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -20,8 +20,9 @@ from gpugap.catalog.facts import Fact
 from gpugap.catalog.grid import country
 from gpugap.core.errors import UnknownName
 from gpugap.core.estimate import Estimate
-from gpugap.stats.bootstrap import drawn_counts, percentile_interval
+from gpugap.stats.bootstrap import concentration_interval, drawn_counts, percentile_interval
 from gpugap.stats.inequality import best_supplied, gini, lorenz, top_share
+from gpugap.stats.propagation import ends
 
 LEVEL = 0.90
 TOPS = (1, 5, 10)
@@ -34,6 +35,8 @@ VIEWS = (
     "university",
     "university-per-student",
 )
+EVERYTHING = "everything"
+"""Group of a `Coverage` that tells what a list holds of all."""
 _SUMS = ("supercomputer-country",)
 """Views of which only sums by group are known."""
 Floats = NDArray[np.float64]
@@ -143,10 +146,11 @@ def imbalance_of(view: str, rows: Sequence[KnownCompute]) -> Imbalance:
     drawn = None if view in _SUMS else _drawn(table)
     p, q = lorenz(sums, table.people)
     total = float(sums.sum())
+    groups = _shares(table, sums, drawn)
     return Imbalance(
         view=view,
         title=table.title,
-        groups=_shares(table, sums, drawn),
+        groups=groups,
         drawn=len(table.amounts),
         total=_plain(table, total, table.unit),
         gini=_estimated(table, float(gini(sums, table.people)), _gini_of(drawn)),
@@ -154,9 +158,35 @@ def imbalance_of(view: str, rows: Sequence[KnownCompute]) -> Imbalance:
         tops=_tops(table, sums, drawn),
         curve=tuple((float(x), float(y)) for x, y in zip(p, q, strict=True)),
         left_out=table.left_out,
-        coverage=table.coverage,
+        coverage=(*table.coverage, *_held_against(view, groups)),
         source=table.cites,
     )
+
+
+def _held_against(view: str, groups: Sequence[Share]) -> Iterator[str]:
+    """What the authors of the list make of it, and how far what they do not list could move the largest share."""
+    if view not in ("country", "sector"):
+        return
+    ours = {one.name: one.share for one in groups}
+    told = [one for one in coverage() if one.scope == "cluster" and one.share is not None]
+    for one in told:
+        if (mine := ours.get(one.group)) is not None and one.share is not None:
+            value, low, high = (_percent(end) for end in ends(mine))
+            found = f"{_percent(one.share)}, here {value} ({low} to {high})"
+            yield f"{one.told}: {found}; {one.source}, {one.date}"
+    held = [one.share for one in told if one.group == EVERYTHING and one.share is not None]
+    largest = groups[0].share.value
+    if held and largest is not None:
+        least, most = (_percent(share) for share in (largest * min(held), 1 - (1 - largest) * min(held)))
+        name = groups[0].name
+        yield (
+            f"If {name} had none of what the list leaves out, its share of all would be {least}; if it had all of it, "
+            f"{most}. No interval here holds that"
+        )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +199,12 @@ class _Drawn:
 
 
 def _drawn(table: _Table) -> _Drawn:
-    """Holders drawn with replacement: summed by group, or where each is its own group as often as it came."""
+    """Holders drawn with replacement, draws that hold nothing left out.
+
+    Summed by group; where each is its own group, as often as it came.
+    """
     counts = drawn_counts(len(table.amounts), SEED)
+    counts = counts[counts @ table.amounts > 0]
     if len(table.names) != len(table.amounts):
         sums = _sums(table, counts)
         return _Drawn(sums, None if table.people is None else np.broadcast_to(table.people, sums.shape), True)
@@ -195,11 +229,14 @@ def _plain(table: _Table, value: float, unit: str, told: str = "") -> Estimate:
     return Estimate(value, None, None, None, unit, "published", f"{table.cites}{told}", None)
 
 
-def _estimated(table: _Table, value: float, replicates: Floats | None) -> Estimate:
+def _estimated(table: _Table, value: float, replicates: Floats | None, *, concentrated: bool = True) -> Estimate:
+    """A share or a Gini coefficient with its interval; a single group's share is not ``concentrated``, and unbiased."""
     if replicates is None:
         return _plain(table, value, "1", "; sums by country, no interval")
-    low, high = percentile_interval(replicates, value, LEVEL)
-    method = f"{table.cites}; bootstrap of holders, percentiles"
+    ends_of = concentration_interval if concentrated else percentile_interval
+    low, high = ends_of(replicates, value, LEVEL)
+    how = "percentiles and their mirror" if concentrated else "percentiles"
+    method = f"{table.cites}; bootstrap of holders, {how}"
     return Estimate(value, low, high, LEVEL, "1", "published", method, len(table.amounts))
 
 
@@ -212,7 +249,7 @@ def _shares(table: _Table, sums: Floats, drawn: _Drawn | None) -> tuple[Share, .
             _plain(table, float(sums[place]), table.unit),
             _plain(table, float(sums[place] / sums.sum()), "1")
             if parts is None
-            else _estimated(table, float(sums[place] / sums.sum()), parts[:, place]),
+            else _estimated(table, float(sums[place] / sums.sum()), parts[:, place], concentrated=False),
         )
         for place in np.argsort(-sums, kind="stable")
     )
@@ -309,7 +346,7 @@ def _grouped(
         people=None,
         unit=rows[0].unit,
         cites=_cited(rows),
-        coverage=tuple(one.told for one in coverage() if one.scope == rows[0].scope and one.share is None),
+        coverage=tuple(one.told for one in coverage() if one.scope == rows[0].scope and one.group in ("", EVERYTHING)),
         left_out=_left_out(listed, rows),
     )
 
@@ -319,7 +356,8 @@ def _left_out(listed: Sequence[KnownCompute], placed: Sequence[KnownCompute]) ->
     if not lost:
         return ""
     share = 1 - sum(one.amount for one in placed) / sum(one.amount for one in listed)
-    return f"{lost} of {len(listed)} holders, {share:.1%} of the amount, cannot be placed"
+    told = "are left out, as their country, sector or people are not known"
+    return f"{lost} of {len(listed)} holders, {100 * share:.1f} % of the amount, {told}"
 
 
 def _cited(rows: Iterable[Fact]) -> str:

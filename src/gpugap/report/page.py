@@ -9,6 +9,7 @@ from gpugap.core.record import Record
 from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
 from gpugap.report import figures, tables
+from gpugap.report.access import access_lead, access_section
 from gpugap.report.answer import Answer, answer
 from gpugap.report.charts import speedup_chart, time_chart
 from gpugap.report.contents import Contents, gather
@@ -114,7 +115,9 @@ def _lead(found: Answer, contents: Contents, foreseen: Foreseen) -> Html:
         return plan_lead(foreseen.plans)
     if foreseen.forecasts:
         return outlook_lead(foreseen.forecasts[0])
-    return fit_lead(foreseen.fits) if foreseen.fits else found.lead
+    if foreseen.fits:
+        return fit_lead(foreseen.fits)
+    return access_lead(foreseen.access) if foreseen.access else found.lead
 
 
 def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
@@ -141,6 +144,7 @@ def _sections(
     yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
     yield "memory", ("Does it fit?", fit_section(foreseen.fits))
     yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))
+    yield "access", ("Who can afford it", access_section(foreseen.access))
     yield "again", ("Measure it again", _again(contents, command))
 
 

@@ -19,6 +19,7 @@ from gpugap.measure.rates import HostRates, host_rates
 from gpugap.plan.api import Plan
 from gpugap.predict.fit import Fit
 from gpugap.predict.memory import Target
+from gpugap.study.access import Access
 from gpugap.study.calibration import gpu_of
 from gpugap.study.fit import fit_traced, target_of
 from gpugap.study.forecasts import Forecasts
@@ -41,6 +42,7 @@ class Foreseen:
         claims: published speedups beside what is predicted of them.
         left_out: works that were not traced, each with the reason.
         plans: of runs, where some were asked for.
+        access: runs in terms of income and who holds compute, where asked for.
     """
 
     fits: tuple[Fit, ...] = ()
@@ -48,6 +50,7 @@ class Foreseen:
     claims: tuple[Claim, ...] = ()
     left_out: tuple[str, ...] = ()
     plans: tuple[Plan, ...] = ()
+    access: Access | None = None
 
 
 NOTHING = Foreseen()
