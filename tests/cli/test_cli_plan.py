@@ -93,6 +93,7 @@ def test_a_proposal_and_its_pilot(here):
         ((*ASKED, "--prices", "empty.csv"), 2, ("empty.csv", "no header")),
         ((*ASKED, "--prices", "bad.csv"), 2, ("bad.csv, line 2", "usd_per_h")),
         ((*ASKED, "--with", "gone.jsonl"), 2, ("cannot read gone.jsonl",)),
+        (("gpt2", *ASKED[1:], "--with", str(EXAMPLE)), 2, ("is of conv6@32", "not of gpt2@1024")),
         ((*ASKED, "--deadline", "1s", "--only", "demand"), 1, ("deadline of 1 s", "the nearest is")),
         ((*ASKED, "--batch", "4000000"), 1, ("surely fits none of 2 GPUs", "gpugap fit")),
     ],

@@ -14,7 +14,7 @@ from gpugap.plan.api import Subject, make_plan
 from gpugap.plan.choice import SHIFT, best, options_of, pareto
 from gpugap.plan.footprint import drift, intensity_of
 from gpugap.plan.option import GOALS, KINDS, Wish
-from gpugap.plan.rows import calendar_rows, even_rows, money_text, out_rows, plan_rows, shift_rows
+from gpugap.plan.rows import calendar_rows, cautions, even_rows, money_text, out_rows, plan_rows, shift_rows
 from gpugap.plan.run import Run
 from plan_samples import TODAY, cpu_worker, gpu_worker, made_plan, make_ground
 
@@ -216,6 +216,19 @@ def test_rows_and_prompts(plan):
     assert money_text(Estimate(0.004, 0.001, 0.02, None, "USD", "predicted", "x", None)) == "0.0040 (0.0010 – 0.020)"
     with pytest.raises(UnknownName):
         plan["no such"]
+
+
+def test_a_limit_that_holds_by_the_likely_value_alone_is_told(plan):
+    slow = next(one for one in sorted(plan, key=lambda one: one.cost.value or 0) if one.kind == "on-demand")
+    limit = (slow.time.value + slow.time.high) / 2
+    told = cautions(made_plan(deadline_s=limit, only="on-demand"))
+    assert any("deadline by its likely value" in text and "keeps it" in text for text in told)
+    assert not any("likely value" in text for text in cautions(plan))
+
+
+def test_what_can_be_had_nowhere_is_left_out_with_the_reason():
+    plan = make_plan(SUBJECT, dataclasses.replace(make_ground(), workers=(gpu_worker("t4", 0.2), gpu_worker("k40", 1))))
+    assert [one.what for one in plan.excluded if one.reason == "no-price"] == ["Tesla K40"]
 
 
 @pytest.mark.parametrize("changes", [{"budget_usd": 0}, {"budget_usd": -1}, {"deadline_s": -5}, {"utilization": 1.5}])

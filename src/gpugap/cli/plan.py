@@ -93,7 +93,7 @@ def _warn(found: Plan, output: Output) -> None:
     """What a reader must know to trust the numbers less."""
     from gpugap.plan.rows import cautions
 
-    for text in cautions(found.pareto, found.excluded, found.corrections):
+    for text in cautions(found):
         output.warn(text)
 
 

@@ -113,12 +113,34 @@ def _mean(text: str | None) -> dict[str, Any]:
 
 
 def records_of(step: str, files: Sequence[Path] | None, database: str | None) -> list[Record]:
-    """Of sessions of the store in which the step ran and, after those, of the files."""
+    """Of sessions of the store in which the step ran and, after those, of the files.
+
+    Raises:
+        BadRecordFile: a file cannot be read.
+        BadValue: the files hold nothing of this step.
+    """
     from gpugap.cli.predict import stored
     from gpugap.store.exchange import read_file
 
     named = [record for path in files or () for record in read_file(path).records]
+    if files:
+        _check_step(step, named, ", ".join(map(str, files)))
     return [*stored(step, database), *named]
+
+
+def _check_step(step: str, records: Sequence[Record], files: str) -> None:
+    """That records named by the user are of this step at all.
+
+    Raises:
+        BadValue: none is; says what they are of.
+    """
+    from gpugap.core.errors import BadValue
+    from gpugap.measure.target import parse_target
+
+    name = parse_target(step).name
+    found = sorted({record.cell.workload for record in records})
+    if name not in found:
+        raise BadValue(f"{files} is of {', '.join(found) or 'nothing'}, not of {name}", "give records of this step")
 
 
 def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:

@@ -87,8 +87,17 @@ def options_of(ground: Ground) -> tuple[list[Option], list[Excluded]]:
     shifted = _efficient(ground)
     notebooks, excluded = free(shifted)
     found = [*owned(shifted), *notebooks, *rented(shifted), *bought(shifted)]
+    excluded += _nowhere(ground, found)
     wanted = ground.wish.only.lower()
     return [one for one in found if one.time.value is not None and wanted in one.id.lower()], excluded
+
+
+def _nowhere(ground: Ground, options: Sequence[Option]) -> list[Excluded]:
+    """Devices that could do it and cannot be had."""
+    had = {(one.worker.key, one.worker.count) for one in options}
+    told = "no offer is known, no free notebook has it, it is not yours, and no launch price of a board for a desktop"
+    left = [one for one in ground.workers if (one.key, one.count) not in had]
+    return [Excluded(f"{one.count}x {one.name}" if one.count > 1 else one.name, "no-price", told) for one in left]
 
 
 def _efficient(ground: Ground) -> Ground:

@@ -61,7 +61,8 @@ class Excluded:
 
     Attributes:
         what: a GPU, a service, a machine.
-        reason: ``memory``, ``not-measured``, ``limits``, ``budget``, ``deadline``, ``no-price`` or ``not-predicted``.
+        reason: ``memory``, ``not-measured``, ``not-predicted``, ``no-price``, ``limits``, ``budget``, ``deadline``, or
+            ``name`` for a remark on a name that could be several devices.
         told: for people.
     """
 

@@ -120,12 +120,6 @@ def _intensity(ground: Ground, offer: Offer) -> Estimate:
     return ground.intensities.get(ground.regions.get((offer.provider, offer.region), ""), ground.anywhere)
 
 
-def unpriced(worker: Worker, ground: Ground) -> bool:
-    """Whether no offer has this device in this number."""
-    assert worker.gpu is not None
-    return not any((offer.gpu, offer.gpu_count) == (worker.gpu.key, worker.count) for offer in ground.offers)
-
-
 def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False) -> Estimate:
     """What an hour of one GPU costs, ``USD/h``: the median offer, from the 5 % to the 95 % one.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import UNKNOWN, duration, seconds, significant
 from gpugap.plan.choice import BreakEven, Shift
 from gpugap.plan.option import Excluded, Option
+
+if TYPE_CHECKING:
+    from gpugap.plan.api import Plan
 
 Row = tuple[str, ...]
 PLAN_HEADER = (
@@ -172,18 +176,39 @@ def calendar_rows(option: Option) -> list[Row]:
 CALENDAR_HEADER = ("week", "sessions", "hours", "done", "days")
 
 
-def cautions(options: Sequence[Option], excluded: Sequence[Excluded], corrections: Sequence[str]) -> list[str]:
+def cautions(plan: Plan) -> list[str]:
     """What a reader must know to trust the numbers less."""
-    told = [f"{one.what}: {one.told}" for one in excluded if one.reason == "name"]
-    told += corrections
-    stale = [one for one in options if "stale" in one.dated]
+    told = [f"{one.what}: {one.told}" for one in plan.excluded if one.reason == "name"]
+    told += plan.corrections
+    stale = [one for one in plan.pareto if "stale" in one.dated]
     if stale:
         dates = sorted({one.dated.removesuffix(" (stale)") for one in stale})
         span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-        told.append(
-            f"prices and limits of {len(stale)} of {len(options)} options shown are of {span}: look before you pay"
-        )
-    far = sorted({one.worker.name for one in options if one.worker.domain == "extrapolated"})
+        shown = f"{len(stale)} of {len(plan.pareto)} options shown"
+        told.append(f"prices and limits of {shown} are of {span}: look before you pay")
+    far = sorted({one.worker.name for one in plan.pareto if one.worker.domain == "extrapolated"})
     if far:
         told.append(f"step times are extrapolated on {', '.join(far)}: nothing like it was in the calibration data")
-    return told
+    return told + list(_risks(plan))
+
+
+def _risks(plan: Plan) -> Iterator[str]:
+    """Where budget or deadline hold for the likely value alone."""
+    wish, chosen = plan.ground.wish, plan.chosen
+    limits = (("budget", wish.budget_usd, "cost"), ("deadline", wish.deadline_s, "time"))
+    for name, limit, goal in limits:
+        most = chosen.cost.high if goal == "cost" else chosen.time.high
+        if limit is None or most is None or most <= limit:
+            continue
+        surely = [one for one in plan.options if _most(one, goal) <= limit]
+        first = min(surely, key=lambda one: _most(one, goal), default=None)
+        rest = f"; {first.id} keeps it" if first else "; no option surely keeps it"
+        told = f"USD {most:,.2f}" if goal == "cost" else duration(most)
+        yield f"the chosen option keeps the {name} by its likely value, not by its high end of {told}{rest}"
+
+
+def _most(option: Option, goal: str) -> float:
+    """The high end of cost or time; infinity where it is not known."""
+    estimate = option.cost if goal == "cost" else option.time
+    known = estimate.value if estimate.high is None else estimate.high
+    return float("inf") if known is None else known

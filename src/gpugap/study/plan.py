@@ -219,6 +219,8 @@ def gather(
     if limits.goal not in GOALS:
         raise UnknownName("goal", limits.goal, GOALS)
     known = sources.catalog
+    if mode == "inference":
+        run = replace(run, evaluated=0.0)
     mine, others = own_gpus(asked.own, known)
     ground = ground_of(
         known,
@@ -231,13 +233,19 @@ def gather(
     here, there = cells_of(sources.records, step, tracer, (mode, run.batch))
     there = [one for one in there if one.cell.precision == asked.precision]
     looker = Looker(tracer, TraceWish(run.batch, mode, asked.precision), there, sources.predictor)
-    rentable = None if asked.gpus else {(one.gpu, one.gpu_count) for one in known.price_list}
+    rentable = None if asked.gpus else _had_together(known)
     found = looker.look(candidates(known, asked.gpus, mine, sources.today), _counts(asked.counts), rentable)
     workers = (*found.workers, *cpu_workers(here, lambda one: chip_of_cell(one, known)))
     ground = replace(ground, workers=workers, run=replace(run, checkpoint_bytes=found.checkpoint_bytes))
     excluded = (*found.excluded, *others, *_not_measured(here, mine, step, run.batch))
     subject = Subject(tracer.name, mode, asked.precision)
     return Gathered(subject, ground, excluded, found.corrections, found.needed)
+
+
+def _had_together(known: Catalog) -> set[tuple[str, int]]:
+    """GPUs and numbers of them that one machine has, for rent or for nothing."""
+    offered = {(one.gpu, one.gpu_count) for one in known.price_list}
+    return offered | {(one.gpu, one.gpu_count) for one in known.free_tiers}
 
 
 def _counts(counts: Sequence[int]) -> list[int]:
