@@ -199,6 +199,16 @@ def test_free_notebooks_take_sessions_and_days():
     assert any(one.what == "Hugging Face ZeroGPU" and one.reason == "limits" for one in plan.excluded)
 
 
+def test_a_free_notebook_with_two_gpus_uses_both_where_they_share_the_batch():
+    both = gpu_worker("t4", 0.11, count=2)
+    ground = dataclasses.replace(make_ground(), workers=(gpu_worker("t4", 0.2), both), offers=())
+    plan = make_plan(SUBJECT, ground)
+    by_service = {one.where: one for one in plan if one.kind == "free"}
+    assert by_service["Kaggle Notebooks"].worker is both
+    assert by_service["Google Colab"].worker.count == 1
+    assert by_service["Kaggle Notebooks"].energy.value > 0
+
+
 def test_a_measured_cpu_keeps_its_kind(plan):
     cpu = plan["cpu default"].to_dict()
     assert cpu["basis"] == {"step_time": "measured", "power": "predicted", "price": "published"}
