@@ -241,6 +241,11 @@ def test_what_can_be_had_nowhere_is_left_out_with_the_reason():
     assert [one.what for one in plan.excluded if one.reason == "no-price"] == ["Tesla K40"]
 
 
+def test_a_run_of_centuries_is_no_plan():
+    with pytest.raises(Infeasible, match="years"):
+        make_plan(SUBJECT, make_ground(Run(1e6, 50_000_000, 128)))
+
+
 @pytest.mark.parametrize("changes", [{"budget_usd": 0}, {"budget_usd": -1}, {"deadline_s": -5}, {"utilization": 1.5}])
 def test_absurd_wishes_are_refused(changes):
     with pytest.raises(BadValue):

@@ -83,6 +83,7 @@ def test_a_ring_by_hand():
             {"epochs": float("nan")},
             {"samples": 0},
             {"samples": 10**14},
+            {"epochs": 1e6, "samples": 10**13},
         ),
         *({"batch": 0}, {"evaluated": -0.1}, {"data_bytes": -1.0}, {"loader_per_s": 0.0}),
     ],

@@ -109,6 +109,21 @@ def test_a_measured_gpu_takes_the_place_of_its_prediction():
     assert other["t4"].worker.domain == "seen"
 
 
+def test_measured_energy_takes_the_place_of_predicted_power():
+    """20 J a step of 0.1 s are 200 W of the device, within the sensor's 5 %; the host stays predicted."""
+    energy = {"energy_j": 200.0, "steps": 10, "window_s": 1.0, "sensor": "nvml"}
+    look = replace(gpu_record(0.1, 7), purpose="details", energy=energy, step_time_s=())
+    found = planned(records=[*(gpu_record(0.1, n) for n in range(3)), look])["t4"]
+    power = found.worker.power
+    assert power.kind == "measured"
+    assert power.value == pytest.approx(200.0)
+    assert power.low <= 190
+    assert power.high >= 210
+    assert found.to_dict()["basis"] == {"step_time": "measured", "power": "measured", "price": "published"}
+    assert found.energy.kind == "predicted"
+    assert found.energy.value > 200 * found.busy.value
+
+
 def test_a_share_measured_on_one_gpu_is_taken_for_several():
     found = planned(records=[gpu_record(0.1, n, batch=16) for n in range(3)], gpus=("t4",), counts=(1, 4))
     times = {one.worker.count: one.worker for one in found if one.worker.gpu}

@@ -160,7 +160,9 @@ def _nothing(excluded: Sequence[Excluded]) -> Infeasible:
             f"nothing that can be had holds this step in memory: {len(memory)} GPUs do not, such as {nearest.what}",
             f"{nearest.told}; gpugap fit shows a smaller batch or what else takes less",
         )
-    told = "; ".join(f"{one.what}: {one.told}" for one in excluded[:3]) or "no GPU is offered and none is owned"
+    order = ("no-price", "limits", "not-predicted", "not-measured")
+    telling = sorted((one for one in excluded if one.reason in order), key=lambda one: order.index(one.reason))
+    told = "; ".join(f"{one.what}: {one.told}" for one in telling[:2]) or "no GPU is offered and none is owned"
     return Infeasible(
         f"there is no option: {told}", "name GPUs with --gpu or --own, or give a price list with --prices"
     )

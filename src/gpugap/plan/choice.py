@@ -10,10 +10,12 @@ from gpugap.core.errors import Infeasible
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import duration
 from gpugap.plan.option import GOALS, Excluded, Goal, Ground, Option, Wish
-from gpugap.plan.owning import board_price, bought, free, owned
+from gpugap.plan.owning import YEAR_S, board_price, bought, free, owned
 from gpugap.plan.renting import price_span, rented
 from gpugap.stats.propagation import scaled
 
+LONGEST_S = 10 * YEAR_S
+"""No option is a plan that takes longer: machines do not live so long, and prices say nothing of then."""
 SHIFT = 0.3
 """Prices, utilization and efficiency are moved by so much, one at a time."""
 
@@ -88,8 +90,17 @@ def options_of(ground: Ground) -> tuple[list[Option], list[Excluded]]:
     notebooks, excluded = free(shifted)
     found = [*owned(shifted), *notebooks, *rented(shifted), *bought(shifted)]
     excluded += _nowhere(ground, found)
+    known = [one for one in found if one.time.value is not None]
+    endless = [one for one in known if (one.time.value or 0.0) > LONGEST_S]
+    excluded += [
+        Excluded(one.id, "limits", _endless(one)) for one in sorted(endless, key=lambda one: one.time.value or 0)
+    ]
     wanted = ground.wish.only.lower()
-    return [one for one in found if one.time.value is not None and wanted in one.id.lower()], excluded
+    return [one for one in known if one not in endless and wanted in one.id.lower()], excluded
+
+
+def _endless(one: Option) -> str:
+    return f"it takes {(one.time.value or 0.0) / YEAR_S:,.3g} years; no plan holds so long"
 
 
 def _nowhere(ground: Ground, options: Sequence[Option]) -> list[Excluded]:

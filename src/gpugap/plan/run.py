@@ -25,7 +25,7 @@ SAVED_EVERY_S = 1800.0
 SPOT_MEAN = assumed(24 * 3600.0, 5 * 3600.0, 240 * 3600.0, "s", "every 5 h to 10 days, assumed")
 """Mean time between interruptions of spot machines. No provider publishes it; AWS's advisor gives classes of under 5 to
 over 20 % a month by machine type, traces in papers on spot training hours to a day for GPUs. Wide for that."""
-MOST_EPOCHS, MOST_SAMPLES = 1e6, 1e13
+MOST_EPOCHS, MOST_SAMPLES, MOST_STEPS = 1e6, 1e13, 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,9 @@ class Run:
             raise BadValue(f"evaluated share {self.evaluated:g}", "give a share of the samples such as 0.1")
         if not 0 <= self.data_bytes < 1e18:
             raise BadValue(f"data of {self.data_bytes:g} bytes", "give what is fetched, such as 20GB")
+        if self.epochs * math.ceil(self.samples / self.batch) > MOST_STEPS:
+            steps = self.epochs * math.ceil(self.samples / self.batch)
+            raise BadValue(f"a run of {steps:.3g} steps", f"give epochs and samples of at most {MOST_STEPS:g} steps")
         if self.loader_per_s is not None and not 0 < self.loader_per_s < 1e12:
             raise BadValue(f"input pipeline of {self.loader_per_s:g} samples a second", "give a rate above 0")
 
