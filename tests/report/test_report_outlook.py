@@ -16,7 +16,7 @@ from gpugap.report.plane import Plane, apart
 from gpugap.report.roofline import roofline_chart
 from gpugap.report.sweep import sweep_chart
 from gpugap.study import predict
-from gpugap.study.forecasts import batch_words
+from gpugap.study.forecasts import crossover_words
 from gpugap.study.outlook import Foreseen, claims_of
 from prediction_samples import estimate, forecasts, on_gpu
 
@@ -115,7 +115,7 @@ def test_a_crossing_is_drawn_where_the_lines_meet(work):
     found = work["t4"].faster_from
     assert found.value > 1
     drawn = sweep_chart(work.forecasts, "s").text
-    assert f">{batch_words(found)}<" in drawn
+    assert f">{crossover_words(found)}<" in drawn
     assert "faster than this CPU: Tesla T4 from batch" in drawn
 
 

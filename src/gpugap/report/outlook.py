@@ -28,7 +28,7 @@ from gpugap.report.markup import (
 )
 from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart, roofline_table
 from gpugap.report.sweep import SWEEP_NOTE, sweep_chart
-from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, batch_words, is_told
+from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, crossover_words, is_told
 
 _TIMES = (
     ": hollow points with dashed whiskers to the ends of the interval. Predicted from a trace of the step, not "
@@ -141,7 +141,11 @@ def _time_row(one: Forecast, span: Sequence[str]) -> list[Content]:
     made = one.prediction
     spans = [duration(found.value) if (found := getattr(one, name)) else "" for name in span]
     parts = [_part(made.parts_s.get(part, 0.0), one.step_time.value or 0.0) for part in _PARTS]
-    told: list[Content] = [made.bound, batch_words(one.faster_from), one.fits or tag("span", "not judged here", css="none")]
+    told: list[Content] = [
+        made.bound,
+        crossover_words(one.faster_from),
+        one.fits or tag("span", "not judged here", css="none"),
+    ]
     told += [made.domain, kind_badge(one.step_time.kind)]
     return [made.gpu_name, figures.shown(one.step_time), interval(one.step_time), *spans, *parts, *told]
 
