@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from gpugap.study.fit import Fits as Fits
     from gpugap.study.fit import fit as fit
     from gpugap.study.fit import step as step
+    from gpugap.study.forecasts import Forecasts as Forecasts
+    from gpugap.study.predict import predict as predict
     from gpugap.trends.api import trends as trends
 
 _HOMES = {
@@ -31,6 +33,7 @@ _HOMES = {
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
     "Fits": "gpugap.study.fit",
+    "Forecasts": "gpugap.study.forecasts",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
@@ -39,6 +42,7 @@ _HOMES = {
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
 }

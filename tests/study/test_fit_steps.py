@@ -133,10 +133,11 @@ def test_a_training_step_needs_an_optimizer():
 
 def test_the_page_shows_it():
     from gpugap.report.page import render_page
+    from gpugap.study.outlook import Foreseen
 
     pytest.importorskip("altair")
     found = gg.fit(small_step(), ["t4", "rtx-3090"], budget_bytes=0.3 * GIB, with_savings=False)
-    page = render_page((), command="gpugap fit", fits=found.fits)
+    page = render_page((), command="gpugap fit", foreseen=Foreseen(fits=found.fits))
     assert page.count("<section") == 2
     for text in ("Does it fit?", "Tesla T4", "FITS", "predicted", "cublas", "Least to most", "Predicted, not measured"):
         assert text in page

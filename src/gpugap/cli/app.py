@@ -18,6 +18,7 @@ from gpugap.cli import (
     fit,
     measure,
     parity,
+    predict,
     records,
     report,
     study,
@@ -48,6 +49,7 @@ app.command("study")(study.study)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
 app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
@@ -86,6 +88,8 @@ def run(arguments: list[str] | None = None) -> None:
         options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config()}
         status = command.main(arguments, prog_name="gpugap", standalone_mode=False, **options)
         sys.stdout.flush()
+        if status == Interrupted.exit_code:  # typer itself has caught Ctrl-C, and says nothing
+            raise KeyboardInterrupt
     except GpugapError as error:
         status = _fail(error, arguments)
     except _ClickException as error:

@@ -12,7 +12,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, w
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
-    from gpugap.predict.fit import Fit
+    from gpugap.study.outlook import Foreseen
     from gpugap.trends.overview import Overview
 
 
@@ -85,7 +85,7 @@ def write_page(
     page: Path,
     form: str | None = None,
     *,
-    fits: Sequence[Fit] = (),
+    foreseen: Foreseen | None = None,
     history: bool = False,
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
@@ -95,7 +95,7 @@ def write_page(
         command: that made them.
         page: the file.
         form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
-        fits: predictions of memory, for a section of their own.
+        foreseen: predictions of memory and time, for sections of their own.
         history: whether GPU memory then, now and next is shown, too.
 
     Raises:
@@ -106,13 +106,15 @@ def write_page(
     from gpugap.core.errors import UnknownName
     from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
+    from gpugap.study.outlook import NOTHING
 
     named = page.suffix.lstrip(".") if page.suffix.lstrip(".") in FORMATS else "html"
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
     if form == "html":
-        text = render_page(records, command=command, fits=fits, history=_history() if history else None)
+        predicted = foreseen or NOTHING
+        text = render_page(records, command=command, foreseen=predicted, history=_history() if history else None)
     else:
         text = render(records, form)
     with writing(page):

@@ -9,17 +9,21 @@ from dataclasses import dataclass
 from typing import Any
 
 from gpugap.catalog import Gpu, gpu
+from gpugap.core.attention import Capability
 from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.oplist import Op
+from gpugap.predict.memory import capability_of
 from gpugap.predict.table_ops import op_of_row, ops_of_decomposition
-from gpugap.study.scoring.recipes import Recipe, language_kind
+from gpugap.study.scoring.recipes import CAPABILITY, Recipe, language_kind
 from gpugap.study.scoring.tables import Table
 
 _MODES = {"training": "train", "train": "train", "inference": "inference", "forward": "inference"}
 _IMAGE_BATCH, _LANGUAGE_BATCH = 32, 2
 _MODERN = 2
 """Major version of PyTorch since which attention is fused and optimizers update all parameters at once."""
-_HALF = ("amp", "fp16", "float16", "half")
+_HALF = {"amp": "float16", "amp_float16": "float16", "fp16": "float16", "float16": "float16"}
+_HALF |= {"amp_bfloat16": "bfloat16", "bf16": "bfloat16", "bfloat16": "bfloat16"}
+"""What image models compute in by the tables' name for it; mixed with single precision, as autocast does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +65,15 @@ class Whole:
         recipe: what is traced.
         batch: samples.
         channels_last: memory format of images.
+        half: dtype of image models' products.
+        parameters: of the model that was measured; 0 where the table does not tell.
     """
 
     recipe: Recipe
     batch: int
     channels_last: bool = False
+    half: str = "float16"
+    parameters: int = 0
 
 
 class Devices:
@@ -102,9 +110,9 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
         device = str(row.get("device" if table.kind == "images" else "gpu"))
         head: dict[str, Any] = {"file": table.path.name, "row": place + 1, "table": table.kind, "device": device}
         head["gpu"] = devices(device)
-        for made in make(row):
+        for made in make(row, head["gpu"]):
             column = made.pop("column")
-            measured = _time(row.get(column))
+            measured = _positive(row.get(column))
             reason = made.pop("reason", "")
             if not reason and measured is None:
                 reason = f"{column} is zero, negative, NaN or missing"
@@ -113,12 +121,13 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
             yield Case(**head, **made, measured_s=measured, reason=reason)
 
 
-def _time(value: Any) -> float | None:
+def _positive(value: Any) -> float | None:
+    """A number above 0; None for anything else."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
     return float(value) if usable else None
 
 
-def _op(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _op(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
     made = {"kind": str(row.get("op_kind")), "family": "", "phase": str(row.get("phase") or "forward")}
     try:
         work, reason = op_of_row(row), ""
@@ -127,7 +136,7 @@ def _op(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
     yield {**made, "column": "latency_s", "work": work, "reason": reason}
 
 
-def _nodes(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _nodes(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
     """One case for each phase in which the node runs something."""
     base = {"kind": str(row.get("op_kind")), "family": str(row.get("model") or "")}
     empty = True
@@ -160,7 +169,7 @@ def _view(kind: str, phase: str, row: Mapping[str, Any]) -> bool:
     return kind == "getitem" or (phase == "backward" and kind in _PASSED_ON)
 
 
-def _model(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
     made = {"kind": "models", "family": str(row.get("model") or ""), "phase": str(row.get("phase"))}
     made["column"] = "measured_total_s"
     try:
@@ -172,7 +181,7 @@ def _model(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         names = ("n_layer", "d_model", "n_head", "d_ffn", "vocab", "seq_len")
         ours = ("layers", "width", "heads", "inner", "vocabulary", "length")
         sizes = [(name, _whole(row, column)) for name, column in zip(ours, names, strict=True)]
-        experts = _time(row.get("n_experts"))
+        experts = _positive(row.get("n_experts"))
         sizes.append(("experts", int(experts) if experts and experts > 1 else 0))
         batch = _whole(row, "batch_size")
         start = 1 if batch == 1 else _LANGUAGE_BATCH
@@ -182,7 +191,7 @@ def _model(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**made, "work": None, "reason": error.message}
 
 
-def _image(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+def _image(row: Mapping[str, Any], found: Gpu | None) -> Iterator[dict[str, Any]]:
     made = {"kind": "images", "family": str(row.get("family") or ""), "phase": str(row.get("phase"))}
     made["column"] = "step_time_s"
     try:
@@ -200,11 +209,19 @@ def _image(row: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             (("pixels", _whole(row, "img_size_px")),),
             1 if batch == 1 else _IMAGE_BATCH,
             modern=modern,
+            capability=_capability(found) if modern else CAPABILITY,
         )
         last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
-        yield {**made, "work": Whole(recipe, batch, last)}
+        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(_positive(row.get("params")) or 0))}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
+
+
+def _capability(found: Gpu | None) -> Capability:
+    """Whose attention kernels run: from compute capability 8 on they are the same for these models."""
+    if found is None or not found.compute_capability:
+        return CAPABILITY
+    return min(CAPABILITY, capability_of(found.compute_capability, found.name))
 
 
 def _mode(row: Mapping[str, Any]) -> str:
@@ -215,7 +232,7 @@ def _mode(row: Mapping[str, Any]) -> str:
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = _time(row.get(name))
+    value = _positive(row.get(name))
     if value is None or value != int(value):
         raise Unsupported(f"{name} is no positive whole number")
     return int(value)

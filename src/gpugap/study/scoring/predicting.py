@@ -15,6 +15,8 @@ from gpugap.study.scoring.cases import Case, Whole
 from gpugap.study.scoring.recipes import Recipe
 from gpugap.study.scoring.traces import Traces
 
+_SAME_PARAMETERS = 0.05
+"""A model differs by no more from one version of timm to another; one with its branches merged differs by more."""
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
 
@@ -137,14 +139,16 @@ def _steps(
 ) -> list[Scored]:
     """All rows of one recipe; each batch size follows from its trace, or is traced itself."""
     scored = []
-    oplists: dict[int, OpList | str] = {}
+    oplists: dict[tuple[int, str], OpList | str] = {}
     for case in found:
         assert isinstance(case.work, Whole)
         assert case.gpu is not None
-        batch = case.work.batch
-        if batch not in oplists:
-            oplists[batch] = _oplist(recipe, batch, traces)
-        ops = oplists[batch]
+        size = (case.work.batch, case.work.half)
+        if size not in oplists:
+            oplists[size] = _oplist(recipe, size, traces)
+        ops = oplists[size]
+        if not isinstance(ops, str) and _another(ops, case.work.parameters):
+            ops = f"{recipe.name} as it is built here has other parameters than what was measured"
         if isinstance(ops, str):
             scored.append(Scored(case, {}, ops))
             continue
@@ -163,18 +167,24 @@ def _steps(
     return scored
 
 
-def _oplist(recipe: Recipe, batch: int, traces: Traces) -> OpList | str:
-    """The step at a batch size, or why there is none."""
+def _another(ops: OpList, parameters: int) -> bool:
+    """Whether a trace is of another model than was measured, as its parameters tell."""
+    return bool(parameters) and abs(ops.parameters / parameters - 1) > _SAME_PARAMETERS
+
+
+def _oplist(recipe: Recipe, size: tuple[int, str], traces: Traces) -> OpList | str:
+    """The step at a batch size and with a half precision, or why there is none."""
+    batch, half = size
     try:
         traced = traces.get(recipe)
         if batch != recipe.batch and (traced.why or traced.second is None):
             traced = traces.get(replace(recipe, batch=batch))
-        return traced.at(batch)
+        return traced.at(batch) if half == "float16" else _in(traced.at(batch), half)
     except Unsupported as error:
         return error.message
 
 
-def single(ops: Sequence[Op]) -> OpList:
-    """Operators as a step, without memory."""
-    precision = _PRECISIONS.get(ops[0].dtype, "fp32") if ops else "fp32"
-    return OpList("operators", "inference", 1, precision, "", 0, tuple(ops), ())
+def _in(oplist: OpList, half: str) -> OpList:
+    """The step with another half precision, which runs the same operators."""
+    ops = tuple(replace(op, dtype=half) if op.dtype == "float16" else op for op in oplist.ops)
+    return replace(oplist, precision=_PRECISIONS[half], ops=ops)

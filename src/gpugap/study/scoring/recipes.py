@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from gpugap.core.attention import Capability
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import Traced
 
 LANGUAGE = {"gpt": "gpt2", "bert": "bert", "opt": "opt", "switch": "switch"}
 """Kind of network by the beginning of an architecture's or a model's name."""
-CAPABILITY = (8, 6)
+CAPABILITY: Capability = (8, 0)
 """Of the GPU whose attention kernels are traced: those of every NVIDIA GPU since Ampere take the same."""
 _NOT_LETTERS = re.compile(r"[^A-Za-z0-9_.-]+")
 
@@ -30,6 +31,7 @@ class Recipe:
         sizes: by name: layers, width, heads, inner, vocabulary, length, experts; or pixels.
         batch: traced first; the second trace is at twice that. One sample alone runs other kernels than several.
         modern: as PyTorch 2 runs it: fused attention, optimizers over all parameters at once.
+        capability: of the GPU, for its attention kernels; that of Ampere for all later ones.
     """
 
     room: Literal["language", "image"]
@@ -38,12 +40,14 @@ class Recipe:
     sizes: tuple[tuple[str, int], ...]
     batch: int
     modern: bool = True
+    capability: Capability = CAPABILITY
 
     @property
     def key(self) -> str:
         """Names its file."""
         sizes = "x".join(str(size) for _, size in self.sizes)
-        marks = (f"b{self.batch}", "" if self.modern else "plain")
+        older = "" if self.capability == CAPABILITY else "cc" + ".".join(map(str, self.capability))
+        marks = (f"b{self.batch}", "" if self.modern else "plain", older)
         parts = (self.room, self.name, sizes, self.mode, *filter(None, marks))
         return _NOT_LETTERS.sub("_", "-".join(parts))
 
@@ -71,7 +75,7 @@ def trace(recipe: Recipe) -> Traced:
         recipe.batch,
         recipe.mode,
         "fp32",
-        capability=CAPABILITY,
+        capability=recipe.capability,
         both=recipe.batch > 1,
     )
     found = run(_source(recipe), wish)

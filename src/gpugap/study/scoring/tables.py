@@ -30,10 +30,20 @@ MEASURED: Mapping[TableKind, tuple[str, ...]] = {
 _TELLING: Mapping[TableKind, tuple[str, ...]] = {
     "nodes": ("node", "forward_ops"),
     "models": ("n_layer", "d_model"),
-    "images": ("arch", "img_size_px"),
+    "images": ("img_size_px",),
     "ops": ("op_kind",),
 }
 """Columns that only one kind has, the most special kind first."""
+_KNOWN = frozenset(
+    (
+        *(name for names in (*NEEDED.values(), *MEASURED.values()) for name in names),
+        *("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out", "kernel_size", "groups"),
+        *("hw_in_px", "hw_out_px", "dtype", "tf32", "backward_ops", "accumulate_ops", "output_shape", "model"),
+        *("architecture", "n_experts", "option", "family", "precision", "memory_format", "compiled", "torch_version"),
+        *("samples_per_s", "params"),
+    )
+)
+"""All columns that are looked at; others are not even read."""
 _REMEDY = "docs/validate.md lists the columns of each kind of table"
 
 
@@ -44,7 +54,7 @@ class Table:
     Attributes:
         path: of its file.
         kind: of its rows.
-        columns: by name; numbers as float, or int in Parquet, text as str, None where there is nothing.
+        columns: those looked at, by name; numbers as float, or int in Parquet, text as str, None where nothing is.
         count: of rows.
     """
 
@@ -61,7 +71,7 @@ class Table:
 
 
 def read_table(path: Path, kind: str | None = None) -> Table:
-    """A table of a file; columns that nothing here knows are kept and looked at by nobody.
+    """A table of a file; columns that nothing here knows are ignored.
 
     Args:
         path: ``.parquet`` or ``.csv``.
@@ -75,39 +85,44 @@ def read_table(path: Path, kind: str | None = None) -> Table:
     if kind is not None and kind not in TABLE_KINDS:
         raise UnknownName("kind of table", kind, TABLE_KINDS)
     try:
-        columns = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
+        names, columns = _parquet(path) if path.suffix.lower() in (".parquet", ".pq") else _csv(path)
     except OSError as error:
         raise BadTable(f"cannot read {path}: {error.strerror or error}", "check the path") from error
     except (UnicodeDecodeError, csv.Error) as error:
         raise BadTable(f"{path} is neither Parquet nor CSV: {error}", _REMEDY) from error
     found = next((one for one in TABLE_KINDS if one == kind), None) or _kind(path, columns)
     columns = _named_alike(found, columns)
-    _check(path, found, columns)
+    _check(path, found, columns, names)
     return Table(path, found, columns, len(next(iter(columns.values()))))
 
 
-def _parquet(path: Path) -> dict[str, Sequence[Any]]:
+_Read = tuple[Sequence[str], dict[str, Sequence[Any]]]
+"""Names of all columns, and those that are known."""
+
+
+def _parquet(path: Path) -> _Read:
     try:
         import pyarrow
         from pyarrow import parquet
     except ImportError as error:
         raise MissingExtra("pyarrow, which reads Parquet,", "validate") from error
     try:
-        table = parquet.read_table(path)
+        names = parquet.read_schema(path).names
+        table = parquet.read_table(path, columns=[name for name in names if name in _KNOWN])
     except pyarrow.ArrowInvalid as error:
         raise BadTable(f"{path} is no Parquet file: {next(iter(str(error).splitlines()), '')}", _REMEDY) from error
-    return {name: table.column(name).to_pylist() for name in table.column_names}
+    return names, {name: table.column(name).to_pylist() for name in table.column_names}
 
 
-def _csv(path: Path) -> dict[str, Sequence[Any]]:
+def _csv(path: Path) -> _Read:
     with path.open(encoding="utf-8-sig", newline="") as stream:
         reader = csv.DictReader(stream, restval="")
         names = [name for name in reader.fieldnames or () if name]
-        columns: dict[str, list[Any]] = {name: [] for name in names}
+        columns: dict[str, list[Any]] = {name: [] for name in names if name in _KNOWN}
         for row in reader:
-            for name in names:
-                columns[name].append(_value(row[name]))
-    return dict(columns)
+            for name, column in columns.items():
+                column.append(_value(row[name]))
+    return names, dict(columns)
 
 
 def _value(text: str) -> Any:
@@ -146,13 +161,13 @@ def _positive(value: Any) -> bool:
     return isinstance(value, int | float) and math.isfinite(value) and value > 0
 
 
-def _check(path: Path, kind: TableKind, columns: Mapping[str, Sequence[Any]]) -> None:
+def _check(path: Path, kind: TableKind, columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> None:
     measured = MEASURED[kind][0]
     for name in (*NEEDED[kind], measured):
         if name in columns:
             continue
         stem = measured.removesuffix("_s")
-        other = next((one for one in columns if one.startswith(stem)), "") if name == measured else ""
+        other = next((one for one in names if one.startswith(stem)), "") if name == measured else ""
         without = f"; {other!r} is not in seconds by its name" if other else ""
         raise BadTable(f"{path}: column {name!r} is missing{without}", _REMEDY)
     if not columns[measured]:

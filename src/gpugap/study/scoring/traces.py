@@ -6,7 +6,7 @@ import gzip
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import astuple
+from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,8 @@ from gpugap.study.scoring.recipes import Recipe, trace
 
 SCHEMA = f"gpugap.trace/1 {__version__}"
 """Traces of another form, or made by another version of this package, are made anew."""
+_HELD = 4
+"""So many traces stay in memory; a large one takes megabytes."""
 
 
 class Traces:
@@ -34,14 +36,17 @@ class Traces:
 
     def known(self, recipe: Recipe) -> bool:
         """Whether it was traced, or found impossible to trace, before."""
-        return recipe.key in self._held or self._file(recipe).exists()
+        return recipe.key in self._held or self._file(recipe).exists() or self._twin(recipe) is not None
 
     def load(self, recipe: Recipe) -> Traced | None:
-        """A kept trace; None where there is none, or its file is damaged or of another version.
+        """A kept trace, also one of a step that is the same; None where there is none, or it is damaged or outdated.
 
         Raises:
             Unsupported: it was found that it cannot be traced.
         """
+        return self._read(recipe) or self._twin(recipe)
+
+    def _read(self, recipe: Recipe) -> Traced | None:
         if recipe.key in self._held:
             return self._held[recipe.key]
         try:
@@ -53,10 +58,8 @@ class Traces:
             return None
         if "error" in held:
             raise Unsupported(*held["error"])
-        found = self._held[recipe.key] = Traced(
-            oplist_of(held["first"]), held["second"] and oplist_of(held["second"]), held["why"]
-        )
-        return found
+        second = held["second"] and oplist_of(held["second"])
+        return self._hold(recipe, Traced(oplist_of(held["first"]), second, held["why"]))
 
     def get(self, recipe: Recipe) -> Traced:
         """A kept trace, or a new one, which is kept.
@@ -69,12 +72,31 @@ class Traces:
         if found is not None:
             return found
         try:
-            found = self._held[recipe.key] = trace(recipe)
+            found = self._hold(recipe, trace(recipe))
         except Unsupported as error:
             self._keep(recipe, {"error": [error.message, error.remedy]})
             raise
         second = found.second and written(found.second)
         self._keep(recipe, {"first": written(found.first), "second": second, "why": found.why})
+        return found
+
+    def _hold(self, recipe: Recipe, found: Traced) -> Traced:
+        while len(self._held) >= _HELD:
+            del self._held[next(iter(self._held))]
+        self._held[recipe.key] = found
+        return found
+
+    def _twin(self, recipe: Recipe) -> Traced | None:
+        """The same step of another PyTorch, where it has no attention: inference is then the same in both."""
+        twin = replace(recipe, modern=not recipe.modern)
+        if recipe.room != "image" or recipe.mode != "inference" or not self._file(twin).exists():
+            return None
+        try:
+            found = self._read(twin)
+        except Unsupported:
+            return None
+        if found is None or found.first.attention or any(op.name == "aten._softmax" for op in found.first.ops):
+            return None
         return found
 
     def _file(self, recipe: Recipe) -> Path:
