@@ -73,7 +73,8 @@ def test_tables_worst_cases_and_what_was_not_scored():
     assert "| 29 |" in text
     assert "| 9 |" not in text.partition("fitted to")[0].partition("worst twenty")[2]
     assert "| operators, one by one | 25 | 50.0 / 50.0 | 75.0 / 75.0 |" in text
-    assert "| t4 add forward | 25 |" in text
+    assert "| add | 25 |" in text
+    assert "| power-limited | 25 |" in text
     assert "| of no use | 1 |" in text
     assert "| Other | whole models | 80 | 8.9 | 6.2 | s | 2025 |" in text
 

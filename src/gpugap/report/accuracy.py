@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from gpugap.predict.prediction import METHODS
@@ -14,6 +14,13 @@ Rows = Sequence[Mapping[str, str]]
 """Of a CSV file."""
 _LEAST = 20
 """Cases from which on a comparison with a baseline is asked for."""
+_SECTIONS: Mapping[str, Callable[[Group], bool]] = {
+    "rows": lambda group: group.by == "table",
+    "GPU, whole models": lambda group: group.by == "cell" and group.key.split()[1] in ("models", "images"),
+    "operator or node": lambda group: group.by == "kind" and group.n_total >= _LEAST,
+    "GPU, all rows": lambda group: group.by == "gpu",
+    "power": lambda group: group.by == "power",
+}
 _TABLES = {
     "ops": "operators, one by one",
     "nodes": "graph nodes, one by one",
@@ -152,9 +159,11 @@ def _worst(worst: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 def _in_sample(found: Scores) -> Iterator[str]:
     yield "## On the tables it was fitted to"
     yield "`gpugap validate` on the same rows: how well the model describes them, not how well it predicts others."
-    groups = [group for by in ("table", "cell") for group in found.groups if group.by == by and group.n_scored]
-    groups = [group for group in groups if group.by == "table" or group.n_scored >= _LEAST]
-    yield _table(("rows", "n", *METHODS, "p90", "worst", "in 90 %"), _by_method(groups))
+    header = ("n", *METHODS, "p90", "worst", "in 90 %")
+    for title, chosen in _SECTIONS.items():
+        groups = [group for group in found.groups if chosen(group) and group.n_scored]
+        if groups:
+            yield _table((title, *header), _by_method(groups))
     if any(one.case.table in ("models", "images") and one.answers for one in found.scored):
         yield "![Predicted against measured step times of whole models](images/accuracy.svg)"
         yield "Solid: predicted as measured; dashed: a quarter more, and as much less."
