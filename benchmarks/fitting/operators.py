@@ -43,7 +43,7 @@ _PRODUCT = {
 _CONV = {"form_factor/dense": (0.3, 4.0), "winograd": (1.01, 2.25)}
 BOUND = 0.7
 """Largest absolute log of a residual: a factor of 2."""
-UNSEEN_PRODUCT = 0.5
+UNSEEN_PRODUCT = 0.25
 """Share of the common residual of products for GPUs without their own; of 0 to 1 in quarters, with GPUs left out."""
 _BASE_ROWS, _TREE_ROWS = 1000, 6000
 """Calls of a group on a GPU that constants and trees are fitted to."""
