@@ -14,7 +14,7 @@ FRAMEWORKS ?= torch
 TENSORFLOW := $(if $(shell command -v nvidia-smi 2>/dev/null),tensorflow,tensorflow-cpu)
 STUDY := $(if $(filter all,$(FRAMEWORKS)),torch$(comma)$(TENSORFLOW)$(comma)jax,torch)
 
-.PHONY: help study test check bench stats docs measure-memory validate clean
+.PHONY: help study test check bench stats docs measure-memory validate calibrate clean
 
 help:
 	@echo "make study   measure this machine (at most 14 minutes) and make a page to open"
@@ -24,6 +24,7 @@ help:
 	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
 	@echo "make measure-memory   hold predicted memory against a GPU of this machine"
+	@echo "make calibrate TABLES=FOLDER  fit the latency model to measured tables anew, after make validate"
 	@echo "make validate TABLES=FOLDER   hold predicted times against measured tables, write docs/accuracy.md"
 	@echo "make clean   remove .venv and everything built"
 
@@ -69,6 +70,13 @@ measure-memory: $(VENV)/study-torch.done
 
 $(VENV)/validate.done: $(VENV)/test.done
 	$(PIP) --editable '.[validate]'
+	@touch $@
+
+calibrate: $(VENV)/calibrate.done
+	$(BIN)/python benchmarks/calibrate.py $(TABLES)
+
+$(VENV)/calibrate.done: $(VENV)/validate.done
+	$(PIP) --editable '.[calibrate]'
 	@touch $@
 
 validate: $(VENV)/validate.done

@@ -16,7 +16,7 @@ from gpugap.sensors.environment import capture
 from gpugap.store.exchange import to_line
 from gpugap.study import outlook, predict
 from gpugap.study.calibration import Wanted, read_calibration
-from gpugap.study.forecasts import Training, batch_words, why
+from gpugap.study.forecasts import Training, crossover_words, why
 from gpugap.study.own_cpu import own_cpu
 from prediction_samples import RATES, FakeTracer, estimate, forecasts, on_gpu, oplist
 
@@ -71,7 +71,7 @@ def test_the_sweep_and_what_follows_from_it(fake):
     assert one.sweep[5].cpu.kind == "measured"
     assert one.sweep[6].cpu.kind == "predicted"
     assert 32 < one.faster_from.value < 128
-    assert str(round(one.faster_from.value)) in batch_words(one.faster_from)
+    assert str(round(one.faster_from.value)) in crossover_words(one.faster_from)
     many = forecasts([gpu.key for gpu in gpus_with_fp32()][:9])
     assert many.forecasts[0].sweep == ()
     assert "more than 8" in many.forecasts[0].faster_from.method

@@ -154,6 +154,12 @@ def test_inference_without_attention_is_the_same_in_every_pytorch(tmp_path, trac
     assert [recipe.mode for recipe in tracing] == ["inference", "train", "train"]
 
 
+def test_a_model_of_other_parameters_is_not_scored(tmp_path, tracing):
+    found = held(tmp_path, [{**IMAGE, "params": count} for count in (9, 10, "")])
+    assert [bool(one.answers) for one in found.scored] == [True, False, True]
+    assert "other parameters" in found.scored[1].reason
+
+
 def test_another_half_precision_runs_the_same_operators(tmp_path, monkeypatch):
     seen: list[OpList] = []
 

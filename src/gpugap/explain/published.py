@@ -88,8 +88,8 @@ class Claim:
             f"At the predicted {self.prediction.gpu_name} time, {figure} needs a CPU that reaches "
             f"{_span(*(amount(end, 'FLOP/s') for end in needed))}: {', '.join(shares)} such cores' peak."
         )
-        reached = [(one.label, self.flops / one.step_time.value) for one, _ in self.own if one.step_time.value]
-        for label, rate in reached:
+        measured = [one for one, _ in self.own if one.step_time.kind == "measured" and one.step_time.value]
+        for label, rate in ((one.label, self.flops / (one.step_time.value or 1.0)) for one in measured):
             share = rate / self.cpu_flop_per_s
             text += f" This machine's CPU reaches {amount(rate, 'FLOP/s')} {label}"
             if share < 1:

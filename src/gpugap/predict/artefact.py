@@ -15,7 +15,7 @@ import numpy as np
 from gpugap.catalog.accelerators import Gpu
 from gpugap.predict.conformal import Spread, Widening
 from gpugap.predict.constants import Constants, constants_of
-from gpugap.predict.features import GROUPS
+from gpugap.predict.features import GROUPS, STEP
 from gpugap.predict.prediction import Domain
 from gpugap.predict.trees import Trees, trees_of
 
@@ -29,8 +29,9 @@ class Artefact:
 
     Attributes:
         constants: of the analytical base.
-        trees: residuals by group of kernels, and ``GROUP GPU`` for what one GPU has of its own.
-        shares: of the residual that half precision and the backward pass take over, by ``half`` and ``backward``.
+        trees: residuals by group of kernels and of whole steps, and ``GROUP GPU`` for what one GPU has of its own.
+        shares: of the residual that is taken over to ``half`` precision, the ``backward`` pass, and ``unseen GROUP``
+            for GPUs that have none of their own.
         bound: largest absolute log of a residual.
         gpu_constants: constants of GPUs whose whole models were seen, in place of the common ones.
         floors: shortest call of an operator between two events in seconds, by GPU and by `floor_name`.
@@ -82,7 +83,7 @@ def artefact_of(numbers: Mapping[str, Any], arrays: Mapping[str, Any]) -> Artefa
     assert numbers["schema"] == SCHEMA
     common = numbers["constants"]
     names = sorted({name.rpartition("/")[0] for name in arrays})
-    assert all(name.split(" ")[0] in GROUPS for name in names)
+    assert all(name.split(" ")[0] in (*GROUPS, STEP) for name in names)
     return Artefact(
         constants=constants_of(common),
         trees={name: trees_of(name, arrays) for name in names},

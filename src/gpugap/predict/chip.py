@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -88,7 +88,7 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         gpu.memory_bandwidth_bytes_per_s,
         processors,
         int((gpu.l2_cache_mib or 0.0) * _MIB),
-        _power_share(gpu, all_gpus() if rows is None else tuple(rows)),
+        _power_share(gpu, _packaged_watts() if rows is None else _usual_watts(rows)),
         _shared_issue(gpu.compute_capability),
         gpu.compute_capability in _BEFORE_VOLTA
         or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
@@ -110,9 +110,8 @@ def generation(gpu: Gpu) -> str:
     return gpu.compute_capability or f"{gpu.vendor} {gpu.architecture}"
 
 
-def _power_share(gpu: Gpu, rows: tuple[Gpu, ...]) -> float:
-    own = _watts(gpu)
-    usual = _usual_watts(rows).get(generation(gpu))
+def _power_share(gpu: Gpu, usual_watts: Mapping[str, float]) -> float:
+    own, usual = _watts(gpu), usual_watts.get(generation(gpu))
     return 1.0 if own is None or usual is None else min(1.0, own / usual)
 
 
@@ -121,8 +120,12 @@ def _watts(gpu: Gpu) -> float | None:
     return gpu.tdp_w / gpu.fp32_tflops if gpu.tdp_w and gpu.fp32_tflops else None
 
 
-@functools.lru_cache(maxsize=4)
-def _usual_watts(rows: tuple[Gpu, ...]) -> dict[str, float]:
+@functools.cache
+def _packaged_watts() -> Mapping[str, float]:
+    return _usual_watts(all_gpus())
+
+
+def _usual_watts(rows: Sequence[Gpu]) -> dict[str, float]:
     """The median of `_watts` by generation; laptops and systems on a chip, whose limits vary, left out."""
     found: dict[str, list[float]] = {}
     for row in rows:

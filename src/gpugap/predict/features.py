@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from gpugap.predict.base import Base
-from gpugap.predict.chip import Chip
-from gpugap.predict.kernels import Bools, Floats, Kernels
+from gpugap.predict.chip import BF16, FP16, Chip
+from gpugap.predict.kernels import FORMS, KINDS, Bools, Floats, Kernels
 
 Group = Literal["product", "conv", "traffic"]
 """Kernels that share one residual."""
 GROUPS: tuple[Group, ...] = get_args(Group)
+STEP = "step"
+"""Name of the residual of whole steps in half precision, of which no table of operators exists."""
 
 
 def rows_of(group: Group, kernels: Kernels) -> Bools:
@@ -79,3 +81,27 @@ def _alignment(sizes: Floats) -> Floats:
     """Powers of 2 that divide a size, up to 32."""
     whole = np.maximum(sizes.astype(np.int64), 1)
     return np.minimum(np.log2(whole & -whole), 5.0)
+
+
+def step_features(kernels: Kernels, times: tuple[Base, Floats], *, channels_last: bool) -> npt.NDArray[np.float32]:
+    """Features of a whole step, one row: how its time splits over forms and kinds, and how long its kernels are.
+
+    Args:
+        kernels: of the step.
+        times: the analytical time, and how often each kernel runs.
+        channels_last: images lie channels-last.
+    """
+    base, count = times
+    each = base.total_s * count
+    total = max(float(each.sum()), 1e-12)
+    half = (kernels.rate == FP16) | (kernels.rate == BF16)
+    moves = kernels.is_form("traffic")
+    forms = np.bincount(kernels.form, each, len(FORMS)) / total
+    kinds = [np.bincount(kernels.kind, each * (moves & which), len(KINDS)) / total for which in (~half, half)]
+    rest = [
+        np.log2(total / max(float(count.sum()), 1.0)),
+        float((base.compute_s * count).sum()) / total,
+        float(channels_last),
+        float(kernels.backward.any()),
+    ]
+    return np.concatenate([forms, *kinds, rest]).astype(np.float32)[None, :]

@@ -19,7 +19,8 @@ Form = Literal["product", "dense", "pointwise", "grouped", "depthwise", "attenti
 """How a kernel computes: matrix product; convolution of a window, of single positions, in groups, channel by channel;
 fused attention; everything else moves bytes."""
 FORMS: tuple[Form, ...] = get_args(Form)
-KINDS: tuple[OpKind, ...] = get_args(OpKind)
+KINDS: tuple[str, ...] = (*get_args(OpKind), "batch norm")
+"""Kinds of operators; a normalization over the batch reads and writes otherwise than one over a row."""
 _RATES = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64}
 _ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float64": 8}
 _NO_KERNEL = frozenset(
@@ -51,6 +52,7 @@ class Kernels:
         read_bytes: of all inputs.
         written_bytes: of all outputs.
         launches: kernels of its operator that it stands for; 0 where it only takes memory.
+        mixed: whether it runs in single precision within a step whose arithmetic is mostly in half.
         distinct: every distinct operator, in the order met.
         place: of each operator given, its position in `distinct`.
     """
@@ -71,6 +73,7 @@ class Kernels:
     read_bytes: Floats
     written_bytes: Floats
     launches: Floats
+    mixed: Bools
     distinct: tuple[Op, ...]
     place: Ints
 
@@ -82,10 +85,6 @@ class Kernels:
     def is_form(self, *names: Form) -> Bools:
         """Which rows have one of the forms."""
         return np.isin(self.form, [FORMS.index(name) for name in names])
-
-    def is_kind(self, *names: OpKind) -> Bools:
-        """Which rows have one of the kinds."""
-        return np.isin(self.kind, [KINDS.index(name) for name in names])
 
     def by_op(self, values: Floats) -> Floats:
         """Sums over the kernels of each distinct operator."""
@@ -117,10 +116,12 @@ def kernels_of(ops: Sequence[Op], *, tf32: bool = False) -> Kernels:
     rows = [(index, *row) for index, op in enumerate(distinct) for row in _rows(op, tf32)]
     table = np.array(rows, dtype=np.float64).reshape(-1, 16).T
     whole, truth = table[:5].astype(np.int64), table[11].astype(bool)
+    half = (whole[3] == FP16) | (whole[3] == BF16)
+    mixed = ~half & bool(table[12][half].sum() > table[12][~half].sum())
     return Kernels(
         whole[0], whole[1], whole[2], whole[3], whole[4].astype(bool),
         table[5], table[6], table[7], table[8], table[9], table[10], truth,
-        table[12], table[13], table[14], table[15],
+        table[12], table[13], table[14], table[15], mixed,
         tuple(distinct), place,
     )  # fmt: skip
 
@@ -128,8 +129,12 @@ def kernels_of(ops: Sequence[Op], *, tf32: bool = False) -> Kernels:
 _Row = tuple[float, ...]
 
 
+def _kind(op: Op) -> str:
+    return "batch norm" if op.kind == "norm" and "batch_norm" in op.name else op.kind
+
+
 def _rows(op: Op, tf32: bool) -> Iterable[_Row]:
-    kind, backward = KINDS.index(op.kind), float(op.phase == "backward")
+    kind, backward = KINDS.index(_kind(op)), float(op.phase == "backward")
     rate = _RATES.get(op.dtype, FP32)
     sizes = dict(op.dimensions)
     if rate == FP32 and tf32 and op.kind in ("gemm", "conv"):

@@ -15,11 +15,11 @@ from gpugap.predict.artefact import Artefact, artefact
 from gpugap.predict.base import Base, base_of, either
 from gpugap.predict.baselines import sheet_seconds
 from gpugap.predict.bus import copy_seconds
-from gpugap.predict.chip import BF16, FP16, Chip, chip_of
+from gpugap.predict.chip import BF16, FP16, FP32, Chip, chip_of
 from gpugap.predict.common import Common
 from gpugap.predict.conformal import LEVEL, spread_of
 from gpugap.predict.constants import Constants
-from gpugap.predict.features import GROUPS, features_of, rows_of
+from gpugap.predict.features import GROUPS, STEP, features_of, rows_of, step_features
 from gpugap.predict.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
@@ -157,7 +157,8 @@ def times_of(
         base = base_of(kernels, chip, constants, channels_last=channels_last)
         seconds = _with_residual(base, kernels, chip, known)
         if within:
-            seconds = np.maximum(seconds * whole_factor(kernels, constants), fastest_possible(kernels, chip))
+            factor = whole_factor(kernels, base, known, constants, channels_last=channels_last)
+            seconds = np.maximum(seconds * factor, fastest_possible(kernels, chip))
     else:
         compute, memory = sheet_seconds(kernels, chip, method)
         base = Base(compute, memory, np.zeros_like(compute), np.maximum(compute, memory))
@@ -167,11 +168,17 @@ def times_of(
     return Times(kernels.by_op(seconds), np.argmax(limits, axis=0), host_s)
 
 
-def whole_factor(kernels: Kernels, constants: Constants) -> float:
-    """Time of kernels within a step over that alone, by what precision its arithmetic is in."""
+def whole_factor(kernels: Kernels, base: Base, known: Artefact, constants: Constants, *, channels_last: bool) -> float:
+    """Time of a step's kernels over that alone: a constant in single precision, a residual of the step in half."""
     half = (kernels.rate == FP16) | (kernels.rate == BF16)
-    mostly = kernels.flops[half].sum() > kernels.flops[~half].sum()
-    return constants.whole.get("half" if mostly else "single", 1.0)
+    if not (kernels.mixed.any() or (half.any() and half.all())):
+        return constants.whole.get("single", 1.0)
+    factor = constants.whole.get("half", 1.0)
+    if STEP in known.trees:
+        count = np.bincount(kernels.place, minlength=len(kernels.distinct)).astype(np.float64)[kernels.op]
+        features = step_features(kernels, (base, count), channels_last=channels_last)
+        factor *= float(np.exp(np.clip(known.trees[STEP](features), -known.bound, known.bound))[0])
+    return factor
 
 
 def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) -> Floats:
@@ -185,8 +192,10 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
             own = known.trees.get(f"{group} {chip.key}")
             if own is not None:
                 residual[rows] += own(features)
+            else:
+                residual[rows] *= known.shares.get(f"unseen {group}", 1.0)
     residual = np.clip(residual, -known.bound, known.bound)
-    residual *= np.where(kernels.rate > 0, known.shares["half"], 1.0)
+    residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
     return np.maximum(base.total_s * np.exp(residual), fastest_possible(kernels, chip))
 
@@ -216,12 +225,11 @@ def _parts(each_s: Floats, bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]
 
 def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tuple[OpTime, ...]:
     seconds = (times.op_s * ratio)[kernels.place].tolist()
-    bounds = times.bound[kernels.place].tolist()
+    bounds = [_BOUNDS[bound] for bound in times.bound.tolist()]
+    told = [(op.read_bytes + op.written_bytes, bounds[place]) for place, op in enumerate(kernels.distinct)]
     return tuple(
-        OpTime(
-            op.name, op.kind, op.phase, op.module, time_s, _BOUNDS[bound], op.flops, op.read_bytes + op.written_bytes
-        )
-        for op, time_s, bound in zip(ops.ops, seconds, bounds, strict=True)
+        OpTime(op.name, op.kind, op.phase, op.module, time_s, told[place][1], op.flops, told[place][0])
+        for op, time_s, place in zip(ops.ops, seconds, kernels.place.tolist(), strict=True)
     )
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.chip import Chip
+from gpugap.predict.chip import FP32, Chip
 from gpugap.predict.constants import Constants, Engine
 from gpugap.predict.kernels import FORMS, WINOGRAD_WINDOW, Bools, Floats, Form, Kernels
 
@@ -36,7 +36,16 @@ def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, chann
         constants: fitted.
         channels_last: images lie channels-last.
     """
-    return plain_seconds(kernels, chip, constants) * form_factors(kernels, chip, constants, channels_last=channels_last)
+    found = plain_seconds(kernels, chip, constants) * form_factors(
+        kernels, chip, constants, channels_last=channels_last
+    )
+    return np.minimum(found, direct_seconds(kernels, chip, constants))
+
+
+def direct_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
+    """Time of a convolution in groups without tiles, which pays where groups are narrower than a tile; else endless."""
+    direct = kernels.flops / chip.rates_flop_per_s[FP32] * constants.form_factor.get("direct", 1.0)
+    return np.where(kernels.is_form("grouped"), direct, np.inf)
 
 
 def plain_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:

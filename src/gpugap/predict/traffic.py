@@ -1,4 +1,7 @@
-"""Time of moving bytes: device memory, and the last cache for what fits into it."""
+"""Time of moving bytes: device memory, and in steps in half precision the last cache for what fits into it.
+
+Tables of operators, all in single precision, show no gain from that cache: what a call reads was written long before.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import numpy as np
 
 from gpugap.predict.chip import BF16, FP16, Chip
 from gpugap.predict.constants import Constants
-from gpugap.predict.kernels import KINDS, Floats, Kernels
+from gpugap.predict.kernels import KINDS, Bools, Floats, Kernels
 
 
 def memory_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, channels_last: bool = False) -> Floats:
@@ -25,7 +28,8 @@ def memory_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, channe
         moved = moved * np.where(window, 1 + constants.layout, 1.0)
     speed = chip.bandwidth_byte_per_s * constants.bandwidth
     speed *= constants.held_back_memory if chip.held_back_memory else 1.0
-    return moved / (speed * (1 + (constants.l2_speed - 1) * resident_share(kernels, chip, constants)))
+    near = np.where(_half(kernels) | kernels.mixed, resident_share(kernels, chip, constants), 0.0)
+    return moved / (speed * (1 + (constants.l2_speed - 1) * near))
 
 
 def resident_share(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
@@ -40,6 +44,11 @@ def _factors(kernels: Kernels, constants: Constants) -> Floats:
     def by_kind(mark: str) -> Floats:
         return np.array([constants.kind_factor.get(f"{mark}{kind}", 1.0) for kind in KINDS])[kernels.kind]
 
-    half = (kernels.rate == FP16) | (kernels.rate == BF16)
-    found = by_kind("") * np.where(half, by_kind("half "), 1.0)
+    found = (
+        by_kind("") * np.where(_half(kernels), by_kind("half "), 1.0) * np.where(kernels.mixed, by_kind("mixed "), 1.0)
+    )
     return found * np.where(kernels.backward, by_kind("backward "), 1.0)
+
+
+def _half(kernels: Kernels) -> Bools:
+    return np.asarray((kernels.rate == FP16) | (kernels.rate == BF16))

@@ -181,7 +181,7 @@ def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
         lasts = [_span(time) for time in (one.epoch_time, one.run_time)]
         told = (
             one.prediction.bound,
-            batch_words(one.faster_from),
+            crossover_words(one.faster_from),
             one.fits or "not judged",
             one.prediction.domain,
             one.step_time.kind.upper(),
@@ -217,7 +217,7 @@ def is_told(cpu: Estimate) -> bool:
     return cpu.kind == "measured" or cpu.low is not None
 
 
-def batch_words(found: Estimate) -> str:
+def crossover_words(found: Estimate) -> str:
     """The crossover for reading: ``12 (8 to 20)``, ``every batch``, ``none``."""
     if found.value is None:
         return "none" if found.method.startswith("none") else UNKNOWN

@@ -66,12 +66,14 @@ class Whole:
         batch: samples.
         channels_last: memory format of images.
         half: dtype of image models' products.
+        parameters: of the model that was measured; 0 where the table does not tell.
     """
 
     recipe: Recipe
     batch: int
     channels_last: bool = False
     half: str = "float16"
+    parameters: int = 0
 
 
 class Devices:
@@ -110,7 +112,7 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
         head["gpu"] = devices(device)
         for made in make(row, head["gpu"]):
             column = made.pop("column")
-            measured = _time(row.get(column))
+            measured = _positive(row.get(column))
             reason = made.pop("reason", "")
             if not reason and measured is None:
                 reason = f"{column} is zero, negative, NaN or missing"
@@ -119,7 +121,8 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
             yield Case(**head, **made, measured_s=measured, reason=reason)
 
 
-def _time(value: Any) -> float | None:
+def _positive(value: Any) -> float | None:
+    """A number above 0; None for anything else."""
     usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
     return float(value) if usable else None
 
@@ -178,7 +181,7 @@ def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
         names = ("n_layer", "d_model", "n_head", "d_ffn", "vocab", "seq_len")
         ours = ("layers", "width", "heads", "inner", "vocabulary", "length")
         sizes = [(name, _whole(row, column)) for name, column in zip(ours, names, strict=True)]
-        experts = _time(row.get("n_experts"))
+        experts = _positive(row.get("n_experts"))
         sizes.append(("experts", int(experts) if experts and experts > 1 else 0))
         batch = _whole(row, "batch_size")
         start = 1 if batch == 1 else _LANGUAGE_BATCH
@@ -209,7 +212,7 @@ def _image(row: Mapping[str, Any], found: Gpu | None) -> Iterator[dict[str, Any]
             capability=_capability(found) if modern else CAPABILITY,
         )
         last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
-        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision])}
+        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(_positive(row.get("params")) or 0))}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
 
@@ -229,7 +232,7 @@ def _mode(row: Mapping[str, Any]) -> str:
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = _time(row.get(name))
+    value = _positive(row.get(name))
     if value is None or value != int(value):
         raise Unsupported(f"{name} is no positive whole number")
     return int(value)

@@ -15,6 +15,8 @@ from gpugap.study.scoring.cases import Case, Whole
 from gpugap.study.scoring.recipes import Recipe
 from gpugap.study.scoring.traces import Traces
 
+_SAME_PARAMETERS = 0.05
+"""A model differs by no more from one version of timm to another; one with its branches merged differs by more."""
 _PRECISIONS = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "float64": "fp64"}
 
 
@@ -145,6 +147,8 @@ def _steps(
         if size not in oplists:
             oplists[size] = _oplist(recipe, size, traces)
         ops = oplists[size]
+        if not isinstance(ops, str) and _another(ops, case.work.parameters):
+            ops = f"{recipe.name} as it is built here has other parameters than what was measured"
         if isinstance(ops, str):
             scored.append(Scored(case, {}, ops))
             continue
@@ -161,6 +165,11 @@ def _steps(
         except Unsupported as error:
             scored.append(Scored(case, {}, error.message))
     return scored
+
+
+def _another(ops: OpList, parameters: int) -> bool:
+    """Whether a trace is of another model than was measured, as its parameters tell."""
+    return bool(parameters) and abs(ops.parameters / parameters - 1) > _SAME_PARAMETERS
 
 
 def _oplist(recipe: Recipe, size: tuple[int, str], traces: Traces) -> OpList | str:

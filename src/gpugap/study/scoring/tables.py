@@ -40,7 +40,7 @@ _KNOWN = frozenset(
         *("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out", "kernel_size", "groups"),
         *("hw_in_px", "hw_out_px", "dtype", "tf32", "backward_ops", "accumulate_ops", "output_shape", "model"),
         *("architecture", "n_experts", "option", "family", "precision", "memory_format", "compiled", "torch_version"),
-        "samples_per_s",
+        *("samples_per_s", "params"),
     )
 )
 """All columns that are looked at; others are not even read."""
