@@ -73,8 +73,8 @@ def _runs(runs: Sequence[Terms]) -> Iterator[Html]:
     if not runs:
         return
     yield paragraph(
-        "No run here was made. Times are stated, or predicted from a measured or predicted step: training, evaluation of "
-        "a tenth of the samples an epoch, checkpoints, and the start of a rented machine.",
+        "No run here was made. Times are stated, or predicted from a measured or predicted step: training, evaluation "
+        "of a tenth of the samples an epoch, checkpoints, and the start of a rented machine.",
         "note",
     )
     yield tag("h3", "What a run costs whom")
