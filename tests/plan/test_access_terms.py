@@ -15,9 +15,10 @@ from gpugap.catalog.economies import INCOME_LIMITS_USD, INCOMES, Economy, distan
 from gpugap.core.errors import BadValue, UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.plan.access import WORK_HOURS_PER_YEAR, Means, Terms, terms
-from gpugap.plan.job import job, repeated, stated
+from gpugap.plan.job import stated_job, step_job
 from gpugap.plan.nearest import nearest, sites
 from gpugap.plan.owned import owning, reach
+from gpugap.plan.run import Run, steady_time
 from gpugap.plan.tiers import on_tier
 
 TODAY = date(2026, 11, 24)
@@ -41,7 +42,7 @@ def of(found: Terms, iso3: str):
 
 
 def test_cost_income_grant_by_hand():
-    found = terms(job("x", T4, stated(10)), means(grant_usd=300.0, income_usd_per_year=2080.0))
+    found = terms(stated_job(T4, 10), means(grant_usd=300.0, income_usd_per_year=2080.0))
     assert found.price.value == pytest.approx(0.6)
     assert (found.price.low, found.price.high) == (0.4, 0.8)
     assert found.cost.value == pytest.approx(6)
@@ -56,7 +57,7 @@ def test_cost_income_grant_by_hand():
 
 
 def test_energy_and_grams_by_hand():
-    found = terms(job("x", T4, stated(10), watts=100.0), means())
+    found = terms(stated_job(T4, 10, watts=100.0), means())
     assert found.energy.value == pytest.approx(3.6e6)  # 1 kWh
     assert found.energy.kind == "published"
     grid = WORLD.country("DEU").carbon[-1].gco2e_per_kwh
@@ -67,45 +68,59 @@ def test_energy_and_grams_by_hand():
 
 
 def test_the_power_model_stands_in_and_makes_it_predicted():
-    found = terms(job("x", T4, stated(10)), means())
+    found = terms(stated_job(T4, 10), means())
     assert found.energy.kind == "predicted"
     assert found.energy.low < found.energy.value < found.energy.high
 
 
-def test_measured_time_stays_measured_through_money():
-    step = Estimate(0.1, 0.09, 0.11, 0.95, "s", "measured", "mean", 5)
-    found = terms(job("x", T4, repeated(step, 36_000), watts=100.0), means())
-    assert found.job.time.value == pytest.approx(3600)
-    assert found.cost.kind == found.energy.kind == of(found, "KEN").work_time.kind == "measured"
+def test_a_run_of_steps_is_the_run_of_a_plan():
+    step = Estimate(0.1, 0.09, 0.11, 0.9, "s", "measured", "mean", 5)
+    run = Run(epochs=2, samples=18_000, batch=1, evaluated=0.0)
+    made = step_job("x", T4, run, step, watts=100.0)
+    assert made.work.value == pytest.approx(3600)
+    assert made.work.kind == made.step_kind == "measured"
+    assert made.time == steady_time(run, step, "cloud")
+    assert made.time.value > 3600
+    assert made.time.kind == "predicted"  # start and checkpoints are assumed
+    found = terms(made, means())
+    assert found.cost.value == pytest.approx(0.6 * made.time.value / 3600)
+    assert found.cost.kind == of(found, "KEN").work_time.kind == "predicted"
+    assert on_tier(made, tier()).sittings.value == 1
+
+
+def test_more_hours_than_anybody_has_are_refused():
+    step = Estimate(10.0, None, None, None, "s", "measured", "mean", 5)
+    with pytest.raises(BadValue, match="give fewer epochs or samples"):
+        step_job("x", T4, Run(1e6, 10**12, 1), step)
 
 
 def test_what_is_not_known_is_not_0():
-    found = terms(job("x", T4, stated(10)), means(offers=()))
+    found = terms(stated_job(T4, 10), means(offers=()))
     assert found.price.value is None
     assert found.cost.value is None
     assert "no on-demand offer of t4 is known" in found.cost.method
     assert of(found, "KEN").work_time.value is None
     assert all(group.work_time.value is None for group in found.groups)
-    palestine = of(terms(job("x", T4, stated(10)), means()), "PSE")
+    palestine = of(terms(stated_job(T4, 10), means()), "PSE")
     assert palestine.economy is None
     assert palestine.year_share.value is None
     assert palestine.nearest is None
 
 
 def test_a_price_of_ones_own():
-    found = terms(job("x", T4, stated(10)), means(offers=(), price_usd_per_gpu_h=2.0))
+    found = terms(stated_job(T4, 10), means(offers=(), price_usd_per_gpu_h=2.0))
     assert found.cost.value == pytest.approx(20)
     assert found.cost.low is None
 
 
 def test_several_gpus_take_less_time_and_the_same_money():
-    one, four = (terms(job("x", T4, stated(10, count), count=count), means()) for count in (1, 4))
+    one, four = (terms(stated_job(T4, 10, count=count), means()) for count in (1, 4))
     assert four.job.time.value == pytest.approx(one.job.time.value / 4)
     assert four.cost.value == pytest.approx(one.cost.value)
 
 
 def test_income_groups():
-    found = terms(job("x", T4, stated(10)), means())
+    found = terms(stated_job(T4, 10), means())
     by_name = {group.income: group for group in found.groups}
     assert [group.income for group in found.groups] == list(INCOMES)
     assert by_name["lower-middle"].countries == 1
@@ -127,7 +142,7 @@ def test_income_by_the_limits(head, income):
 @pytest.mark.parametrize("hours", [0.0, -3.0, float("nan"), float("inf"), 1e12])
 def test_absurd_hours_are_refused(hours):
     with pytest.raises(BadValue, match="GPU hours - give more than 0"):
-        stated(hours)
+        stated_job(T4, hours)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +151,7 @@ def test_absurd_hours_are_refused(hours):
 )
 def test_absurd_jobs_are_refused(changed, told):
     with pytest.raises(BadValue, match=told):
-        job("x", T4, stated(1), **changed)
+        stated_job(T4, 1, **changed)
 
 
 @pytest.mark.parametrize("name", ["grant_usd", "income_usd_per_year", "price_usd_per_gpu_h"])
@@ -152,10 +167,10 @@ def tier(**others) -> FreeTier:
 
 
 def test_free_notebooks_by_hand():
-    four_a_day = on_tier(job("x", T4, stated(10)), tier(gpu_h_per_day=4.0, session_h=4.0))
+    four_a_day = on_tier(stated_job(T4, 10), tier(gpu_h_per_day=4.0, session_h=4.0))
     assert four_a_day.sittings.value == 3  # 4 h less the start, twice, and the rest on the third day
     assert 2 < four_a_day.time.value / 86400 < 2.2
-    weekly = on_tier(job("x", T4, stated(40)), tier(gpu_h_per_week=30.0))
+    weekly = on_tier(stated_job(T4, 40), tier(gpu_h_per_week=30.0))
     assert 7 < weekly.time.value / 86400 < 8  # 30 h in the first week, the rest when the second begins
     assert weekly.time.kind == "predicted"
 
@@ -168,13 +183,13 @@ def test_free_notebooks_by_hand():
     ],
 )
 def test_a_notebook_that_does_not_suit_says_why(changed, count, told):
-    found = on_tier(job("x", T4, stated(10, count), count=count), tier(**changed))
+    found = on_tier(stated_job(T4, 10, count=count), tier(**changed))
     assert found.time.value is None
     assert told in found.time.method
 
 
 def test_notebooks_that_cost_are_not_free():
-    found = terms(job("x", T4, stated(1)), means(tiers=(tier(), tier(service="Paid", usd_per_month=10.0))))
+    found = terms(stated_job(T4, 1), means(tiers=(tier(), tier(service="Paid", usd_per_month=10.0))))
     assert [one.tier.service for one in found.tiers] == ["Free"]
 
 
@@ -254,11 +269,6 @@ def test_more_need_is_never_owned_by_more(a, b):
         for size in sorted((a, b))
     )
     assert small >= large
-
-
-def test_repeating_no_step_is_refused():
-    with pytest.raises(BadValue, match="0 steps"):
-        repeated(Estimate(0.1, None, None, None, "s", "measured", "m", 1), 0)
 
 
 def test_every_network_of_the_study_has_a_recipe():

@@ -20,8 +20,9 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.version import __version__
 from gpugap.plan.access import Means, terms
 from gpugap.plan.imbalance import VIEWS, imbalance_of
-from gpugap.plan.job import job, repeated, stated
+from gpugap.plan.job import stated_job, step_job
 from gpugap.plan.owned import reach
+from gpugap.plan.run import Run
 from gpugap.report.access import access_section
 from gpugap.report.page import render_page
 from gpugap.study.access import Access
@@ -65,10 +66,10 @@ def found() -> Access:
     tier = FreeTier(service="Free <one>", gpu="t4", usd_per_month=0.0, session_h=12.0, gpu_h_per_day=4.0, **FACTS)
     kept = tuple(one for one in world.countries() if one.iso3 in COUNTRIES)
     means = Means(offers, kept, (tier,), today=TODAY)
-    step = Estimate(0.1, 0.08, 0.13, 0.9, "s", "predicted", "model", None)
+    step = Estimate(0.1, 0.08, 0.13, 0.9, "s", "measured", "mean", 5)
     jobs = [
-        job("small", gpu("t4"), repeated(step, 90_000), watts=100.0),
-        job("large <x>", gpu("t4"), stated(500.0), watts=100.0),
+        step_job("small <x>", gpu("t4"), Run(10, 9_000, 1), step, watts=100.0),
+        stated_job(gpu("t4"), 500.0, watts=100.0),
     ]
     need = Estimate(6 * 2**30, 3 * 2**30, 9 * 2**30, None, "B", "predicted", "traced", None)
     rows = [
@@ -90,8 +91,8 @@ def test_plots_tell_what_they_show(found):
     plots = [one.attributes["aria-label"] for one in section.all("svg")]
     assert len(plots) == 4
     work, carbon, curves, owned = plots
-    assert "large <x>, Kenya" in work
-    assert "small, United States" in work
+    assert "500 GPU hours, Kenya" in work
+    assert "small <x>, United States" in work
     assert "Palestine" not in work  # its income is not known
     assert "kg" in carbon
     assert "Gini" in curves
@@ -110,7 +111,10 @@ def test_every_number_has_its_kind(found):
     kinds = {one.attributes["class"] for one in section.all("span") if "kind" in one.attributes.get("class", "")}
     assert kinds == {"kind published", "kind predicted"}
     work = section.all("table")[0]
-    assert [row.text.split()[-1] for row in work.all("tr")[1:]] == ["predicted", "published"]
+    assert [row.text.split()[-1] for row in work.all("tr")[1:]] == [
+        "measured",
+        "published",
+    ]  # of the first: predicted, step measured
 
 
 def test_what_is_not_known_is_said(found):

@@ -40,15 +40,16 @@ def test_without_a_run_there_is_the_imbalance():
 def test_a_measured_step_times_its_number():
     (run,) = gg.access(records=on_t4(batch=50), epochs=2, samples=1000)
     assert run.job.gpu.key == "t4"
-    assert run.job.time.value == pytest.approx(0.1 * 40, rel=1e-6)
-    assert run.job.time.kind == "measured"
-    assert run.cost.kind == "measured"
+    assert run.job.work.value == pytest.approx(0.1 * 40 * 1.033, rel=1e-6)  # a tenth of the samples, evaluated
+    assert run.job.step_kind == "measured"
+    assert run.job.time.kind == run.cost.kind == "predicted"
+    assert "STEP MEASURED" in repr(gg.access(records=on_t4(batch=50), epochs=2, samples=1000))
 
 
 def test_a_built_in_network_is_trained_as_published():
     recipe = recipes()["conv6"]
     (run,) = gg.access(records=on_t4(batch=50))
-    assert run.job.time.value == pytest.approx(0.1 * recipe.epochs * recipe.samples / 50, rel=1e-6)
+    assert run.job.work.value == pytest.approx(0.1 * 1.033 * recipe.epochs * recipe.samples / 50, rel=1e-6)
 
 
 def test_another_form_of_a_network_has_no_recipe():

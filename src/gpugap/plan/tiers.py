@@ -46,9 +46,9 @@ def on_tier(work: Job, tier: FreeTier) -> OnTier:
         return _not_on(tier, f"the time is of {work.gpu.key}, the notebook has {tier.gpu}")
     if work.count > tier.gpu_count:
         return _not_on(tier, f"the run is of {work.count} GPUs, the notebook has {tier.gpu_count}")
-    if work.time.value is None:
-        return _not_on(tier, work.time.method)
-    value, low, high = ends(work.time)
+    if work.work.value is None:
+        return _not_on(tier, work.work.method)
+    value, low, high = ends(work.work)
     slow, likely, fast = START_S["notebook"][::-1]
     cuts = [
         sessions(seconds, limits_of(tier, end), start, _SAVE_S)

@@ -72,7 +72,11 @@ def access_lead(found: Access) -> Html:
 def _runs(runs: Sequence[Terms]) -> Iterator[Html]:
     if not runs:
         return
-    yield paragraph("No run here was made: times are stated, measured or predicted steps times their number.", "note")
+    yield paragraph(
+        "No run here was made. Times are stated, or predicted from a measured or predicted step: training, evaluation "
+        "of a tenth of the samples an epoch, checkpoints, and the start of a rented machine.",
+        "note",
+    )
     yield tag("h3", "What a run costs whom")
     note = _WORK.format(hours=WORK_HOURS_PER_YEAR, groups=INCOME_SOURCE)
     kind = runs[0].job.time.kind
@@ -161,7 +165,8 @@ def _work_table(runs: Sequence[Terms]) -> Html:
     for run, row in zip(runs, rows.run_rows(runs), strict=True):
         spans: list[Content] = [rows.span(group.work_time.value) for group in run.groups]
         taken = [two_lines(row[3], row[4]), two_lines(row[5], row[6])]
-        lines.append([row[0], row[2], *taken, *spans, kind_badge(run.job.time.kind)])
+        step = "step measured" if run.job.step_kind == "measured" else ""
+        lines.append([row[0], row[2], *taken, *spans, two_lines(kind_badge(run.job.time.kind), step)])
     head = ("Run", "Time", "Cost", "Energy", *INCOMES, "Kind of its time")
     regions = runs[0].regions
     caption = (

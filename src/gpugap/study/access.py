@@ -20,8 +20,9 @@ from gpugap.explain.cells import summarize
 from gpugap.measure.inprocess import batch_of
 from gpugap.plan.access import UNKNOWNS, Means, Terms, terms
 from gpugap.plan.imbalance import VIEWS, Imbalance, imbalance
-from gpugap.plan.job import Job, job, repeated, stated
+from gpugap.plan.job import Job, stated_job, step_job
 from gpugap.plan.owned import Reach, caution, reach
+from gpugap.plan.run import MOST_EPOCHS, MOST_SAMPLES, Run
 from gpugap.predict.fit import judge
 from gpugap.predict.latency import predict as step_on_gpu
 from gpugap.predict.memory import memory
@@ -37,7 +38,6 @@ NETWORKS = ("conv6", "vgg16", "resnet18", "cyclegan", "gpt2")
 """The networks of the study, and GPT-2 small."""
 PAGE_GPUS = ("t4", "a100-sxm-80gb")
 """What free notebooks give, and what larger runs are rented on."""
-MOST_EPOCHS, MOST_SAMPLES = 1e6, 10**13
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +63,8 @@ class Length:
             if value is not None and not (math.isfinite(value) and 0 < value <= most):
                 raise BadValue(f"{name} {value:g}", f"give more than 0 and at most {most:g}")
 
-    def filled(self, recipe: Recipe | None, name: str) -> tuple[float, int, int]:
-        """Epochs, samples and batch, with those of a publication for what is not told.
+    def filled(self, recipe: Recipe | None, name: str) -> Run:
+        """The run, with the epochs, samples and batch of a publication for what is not told.
 
         Args:
             recipe: of the network; None where none is known.
@@ -77,7 +77,7 @@ class Length:
         samples = self.samples or (recipe.samples if recipe else None)
         if epochs is None or samples is None:
             raise BadValue(f"no publication says how long {name} is trained", "give --epochs and --samples")
-        return epochs, samples, self.batch or (recipe.batch if recipe else DEFAULT_BATCH)
+        return Run(epochs, samples, self.batch or (recipe.batch if recipe else DEFAULT_BATCH))
 
 
 @dataclass(frozen=True)
@@ -203,8 +203,7 @@ def _jobs(asked: _Asked, steps: Sequence[str | Step], records: str | Path | Sequ
         raise BadValue("a step without a GPU", "name GPUs such as --gpu t4,a100-sxm-40gb")
     jobs: list[Job] = []
     if hours is not None:
-        name = f"{hours:g} GPU hours"
-        jobs += [job(name, one, stated(hours, count), count=count, watts=asked.watts) for one in asked.gpus]
+        jobs += [stated_job(one, hours, count=count, watts=asked.watts) for one in asked.gpus]
     if records:
         jobs += _from_records(records, asked.length, asked.watts)
     found = [_predicted(step, asked) for step in steps]
@@ -230,31 +229,32 @@ def _predicted(step: str | Step, asked: _Asked) -> _Found:
 
     told = replace(asked.length, batch=asked.length.batch or batch_of(step))
     tracer = Tracer(step, "train")
-    epochs, samples, batch = told.filled(_recipe(step), tracer.name)
-    count = math.ceil(epochs * math.ceil(samples / batch))
+    run = told.filled(_recipe(step), tracer.name)
     jobs, needs, warnings = [], [], []
     for one in asked.gpus:
         target = target_of(one)
-        traced = tracer.trace(Wish(batch, "train", asked.precision, capability=target.capability)).first
+        traced = tracer.trace(Wish(run.batch, "train", asked.precision, capability=target.capability)).first
         need = memory(traced, target.capability).device
         needs.append(need)
         verdict = judge(need, target.usable)
         if verdict == "DOES NOT FIT":
-            warnings.append(f"{tracer.name}, batch {batch}, is left out on {one.name}: it does not fit in its memory")
+            warnings.append(
+                f"{tracer.name}, batch {run.batch}, is left out on {one.name}: it does not fit in its memory"
+            )
             continue
         if verdict != "FITS":
-            warnings.append(f"{tracer.name}, batch {batch}, on {one.name}: it may not fit in its memory")
+            warnings.append(f"{tracer.name}, batch {run.batch}, on {one.name}: it may not fit in its memory")
         found = step_on_gpu(traced, one)
-        name = _named(tracer.name, epochs, samples)
-        jobs.append(job(name, one, repeated(found.step_time, count), parts_s=found.parts_s, watts=asked.watts))
+        name = _named(tracer.name, run)
+        jobs.append(step_job(name, one, run, found.step_time, parts_s=found.parts_s, watts=asked.watts))
         if found.domain == "extrapolated":
             warnings.append(f"{tracer.name} on {one.name}: extrapolated, no such GPU was in the calibration data")
-    title = f"{tracer.name}, batch {batch} (traced)"
+    title = f"{tracer.name}, batch {run.batch} (traced)"
     return _Found(tuple(jobs), (reach(title, needs[0]),), tuple(warnings))
 
 
-def _named(work: str, epochs: float, samples: int) -> str:
-    return f"{work}, {epochs:g} × {samples:,}"
+def _named(work: str, run: Run) -> str:
+    return f"{work}, {run.epochs:g} × {run.samples:,}"
 
 
 def _recipe(step: str | Step) -> Recipe | None:
@@ -276,7 +276,5 @@ def _from_records(source: str | Path | Sequence[Record], length: Length, watts: 
         raise InputError("the records hold no training step on a GPU of the catalog", "give --gpu and --gpu-hours")
     for one, device in found:
         told = replace(length, batch=one.cell.batch)
-        epochs, samples, batch = told.filled(_recipe(one.cell.workload), one.cell.workload)
-        count = math.ceil(epochs * math.ceil(samples / batch))
-        name = _named(one.cell.workload, epochs, samples)
-        yield job(name, device, repeated(one.step_time, count), watts=watts)
+        run = told.filled(_recipe(one.cell.workload), one.cell.workload)
+        yield step_job(_named(one.cell.workload, run), device, run, one.step_time, watts=watts)

@@ -40,7 +40,7 @@ def run_rows(runs: Sequence[Terms]) -> list[Row]:
             between(one.energy, kwh),
             percent(one.grant_share.value) if one.grant_share else "",
             span(one.own_work_time.value) if one.own_work_time else "",
-            one.job.time.kind.upper(),
+            kind_text(one),
         )
         for one in runs
     ]
@@ -54,7 +54,7 @@ def group_rows(runs: Sequence[Terms]) -> list[Row]:
             _device(one),
             dollars(one.cost.value),
             *(span(group.work_time.value) for group in one.groups),
-            one.cost.kind.upper(),
+            kind_text(one),
         )
         for one in runs
     ]
@@ -158,6 +158,11 @@ def chosen(run: Terms, wanted: Sequence[str]) -> list[InCountry]:
         places = sorted({0, len(inside) // 2, len(inside) - 1}) if inside else []
         found += [inside[place] for place in places]
     return sorted(found, key=lambda one: -(one.work_time.value or 0.0))
+
+
+def kind_text(run: Terms) -> str:
+    """The kind of a run's time; where its step was measured, that too."""
+    return f"{run.job.time.kind.upper()}{', STEP MEASURED' if run.job.step_kind == 'measured' else ''}"
 
 
 def nearest_text(one: InCountry) -> str:
