@@ -64,7 +64,7 @@ class Run:
             raise BadValue(f"data of {self.data_bytes:g} bytes", "give what is fetched, such as 20GB")
         if self.epochs * math.ceil(self.samples / self.batch) > MOST_STEPS:
             steps = self.epochs * math.ceil(self.samples / self.batch)
-            raise BadValue(f"a run of {steps:.3g} steps", f"give epochs and samples of at most {MOST_STEPS:g} steps")
+            raise BadValue(f"a run of {steps:.3g} steps", f"give fewer epochs or samples: {MOST_STEPS:g} steps at most")
         if self.loader_per_s is not None and not 0 < self.loader_per_s < 1e12:
             raise BadValue(f"input pipeline of {self.loader_per_s:g} samples a second", "give a rate above 0")
 
