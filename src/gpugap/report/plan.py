@@ -33,7 +33,8 @@ _PARETO = (
 )
 _EVEN = (
     ": busy hours, as a share of the board's life, from which a board and a desktop around it cost less than renting "
-    "the same board on demand. Right of 1×, the dashed line, renting stays cheaper for its whole life."
+    "the same board on demand. Right of 1×, the dashed line, renting stays cheaper for its whole life. Drawn are the boards that pay "
+    "soonest."
 )
 _CALENDAR = (
     ": sessions of the likely case, one line a week, from the day the run begins; limits as the service tells them."
@@ -147,7 +148,7 @@ def _break_even(plan: Plan, name: str) -> list[Html]:
             one.utilization,
             f"{rows.span_text(one.hours)} h",
         )
-        for one in plan.break_even
+        for one in rows.first_even(plan.break_even)[0]
         if one.utilization.value is not None
     ]
     values = [1.0, *(end for line in lines for end in extent(line.estimate))]
