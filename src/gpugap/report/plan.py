@@ -33,8 +33,8 @@ _PARETO = (
 )
 _EVEN = (
     ": busy hours, as a share of the board's life, from which a board and a desktop around it cost less than renting "
-    "the same board on demand. Right of 1×, the dashed line, renting stays cheaper for its whole life. Drawn are the boards that pay "
-    "soonest."
+    "the same board on demand. Right of 1×, the dashed line, renting stays cheaper for its whole life. Drawn are the "
+    "boards that pay soonest."
 )
 _CALENDAR = (
     ": sessions of the likely case, one line a week, from the day the run begins; limits as the service tells them."
