@@ -14,16 +14,18 @@ FRAMEWORKS ?= torch
 TENSORFLOW := $(if $(shell command -v nvidia-smi 2>/dev/null),tensorflow,tensorflow-cpu)
 STUDY := $(if $(filter all,$(FRAMEWORKS)),torch$(comma)$(TENSORFLOW)$(comma)jax,torch)
 
-.PHONY: help study test check bench stats docs measure-memory clean
+.PHONY: help study test check bench stats docs measure-memory validate calibrate clean
 
 help:
 	@echo "make study   measure this machine (at most 14 minutes) and make a page to open"
 	@echo "make test    run the test suite"
 	@echo "make check   lint, types, floors, sizes, documentation"
-	@echo "make bench   overhead against a bare loop, start-up times, cost of a trace"
+	@echo "make bench   overhead against a bare loop, start-up times, cost of a trace and of a prediction"
 	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
 	@echo "make measure-memory   hold predicted memory against a GPU of this machine"
+	@echo "make calibrate TABLES=FOLDER  fit the latency model to measured tables anew, after make validate"
+	@echo "make validate TABLES=FOLDER   hold predicted times against measured tables, write docs/accuracy.md"
 	@echo "make clean   remove .venv and everything built"
 
 $(BIN)/python:
@@ -55,6 +57,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/rendering.py
 	$(BIN)/python benchmarks/identical.py
 	$(BIN)/python benchmarks/tracing.py
+	$(BIN)/python benchmarks/predicting.py
 
 stats: $(VENV)/test.done
 	$(BIN)/python benchmarks/error_rates.py
@@ -64,6 +67,20 @@ docs: $(VENV)/test.done
 
 measure-memory: $(VENV)/study-torch.done
 	$(BIN)/python benchmarks/measure_memory.py
+
+$(VENV)/validate.done: $(VENV)/test.done
+	$(PIP) --editable '.[validate]'
+	@touch $@
+
+calibrate: $(VENV)/calibrate.done
+	$(BIN)/python benchmarks/calibrate.py $(TABLES)
+
+$(VENV)/calibrate.done: $(VENV)/validate.done
+	$(PIP) --editable '.[calibrate]'
+	@touch $@
+
+validate: $(VENV)/validate.done
+	$(BIN)/python benchmarks/validate.py $(TABLES)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache

@@ -20,7 +20,24 @@ import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
-VERBS = ("study", "measure", "compare", "fit", "parity", "trends", "report", "records", "catalog", "doctor")
+VERBS = (
+    "study",
+    "measure",
+    "compare",
+    "fit",
+    "predict",
+    "validate",
+    "plan",
+    "paper",
+    "proposal",
+    "access",
+    "parity",
+    "trends",
+    "report",
+    "records",
+    "catalog",
+    "doctor",
+)
 GROUPS = {
     "records": ("list", "show", "export", "import", "delete"),
     "catalog": ("list", "show", "search", "check", "export", "update"),
@@ -61,6 +78,15 @@ def trends() -> str:
     text = (ROOT / "docs/trends.md").read_text(encoding="utf-8")
     marks = r"(<!-- transcript: make docs -->\n).*?(<!-- end of transcript -->)"
     return re.sub(marks, lambda found: f"{found[1]}{shown}\n{found[2]}", text, flags=re.DOTALL)
+
+
+def plan() -> str:
+    """The guide to plans with the check against published runs made anew."""
+    from gpugap.plan.checked import summary
+
+    text = (ROOT / "docs/plan.md").read_text(encoding="utf-8")
+    marks = r"(<!-- published runs: make docs -->\n).*?(<!-- end of published runs -->)"
+    return re.sub(marks, lambda found: f"{found[1]}{summary()}\n{found[2]}", text, flags=re.DOTALL)
 
 
 def reference() -> str:
@@ -118,7 +144,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; fail when a text is out of date")
     check = parser.parse_args().check
     stale = []
-    made = {"README.md": readme, "docs/reference.md": reference, "docs/trends.md": trends}
+    made = {"README.md": readme, "docs/reference.md": reference, "docs/trends.md": trends, "docs/plan.md": plan}
     for path, text in ((ROOT / name, make()) for name, make in made.items()):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue

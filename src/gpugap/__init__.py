@@ -18,27 +18,37 @@ if TYPE_CHECKING:
     from gpugap.core.step import Step as Step
     from gpugap.core.verdict import Comparison as Comparison
     from gpugap.core.version import __version__ as __version__
+    from gpugap.study.access import Access as Access
+    from gpugap.study.access import access as access
     from gpugap.study.api import Measurement as Measurement
     from gpugap.study.api import compare as compare
     from gpugap.study.api import measure as measure
     from gpugap.study.fit import Fits as Fits
     from gpugap.study.fit import fit as fit
     from gpugap.study.fit import step as step
+    from gpugap.study.forecasts import Forecasts as Forecasts
+    from gpugap.study.plan import plan as plan
+    from gpugap.study.predict import predict as predict
     from gpugap.trends.api import trends as trends
 
 _HOMES = {
+    "Access": "gpugap.study.access",
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
     "Fits": "gpugap.study.fit",
+    "Forecasts": "gpugap.study.forecasts",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
     "__version__": "gpugap.core.version",
+    "access": "gpugap.study.access",
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "plan": "gpugap.study.plan",
+    "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
 }

@@ -27,27 +27,35 @@ HEAVY = {
     "PIL",
 }
 PUBLIC = [
+    "Access",
     "Cell",
     "Comparison",
     "Estimate",
     "Fits",
+    "Forecasts",
     "GpugapError",
     "Measurement",
     "Record",
     "Step",
     "__version__",
+    "access",
     "compare",
     "fit",
     "measure",
+    "plan",
+    "predict",
     "step",
     "trends",
 ]
 
 HOMES = {
+    "Access": "gpugap.study.access",
+    "access": "gpugap.study.access",
     "Cell": "gpugap.core.cell",
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
     "Fits": "gpugap.study.fit",
+    "Forecasts": "gpugap.study.forecasts",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
@@ -56,6 +64,8 @@ HOMES = {
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "plan": "gpugap.study.plan",
+    "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
 }
@@ -97,9 +107,15 @@ def test_public_name_loads(name: str):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import gpugap.measure.plan, gpugap.trends.models; ", "gpugap.trends; ", "gpugap.compare; "]
+    "before",
+    [
+        "",
+        "import gpugap.measure.plan, gpugap.trends.models, gpugap.predict.fit; ",
+        "gpugap.trends; ",
+        "gpugap.compare; ",
+    ],
 )
-@pytest.mark.parametrize("name", ["measure", "compare", "trends"])
+@pytest.mark.parametrize("name", ["measure", "compare", "plan", "predict", "trends"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"

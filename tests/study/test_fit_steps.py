@@ -205,9 +205,10 @@ def test_a_training_step_needs_an_optimizer():
 
 def test_the_page_shows_it(found: Fits):
     from gpugap.report.page import render_page
+    from gpugap.study.outlook import Foreseen
 
     pytest.importorskip("altair")
-    page = render_page((), command="gpugap fit", fits=found.fits)
+    page = render_page((), command="gpugap fit", foreseen=Foreseen(fits=found.fits))
     assert page.count("<section") == 2
     assert "dates unknown" not in page
     assert "0 sessions" not in page

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from datetime import date as day
 
 from gpugap.catalog.book import Catalog
+from gpugap.catalog.compute import KnownCompute, coverage, known_compute, owned_memory
+from gpugap.catalog.economies import Region, economies, recipes, regions
 from gpugap.catalog.facts import Fact, first_day
 from gpugap.catalog.names import words
 from gpugap.catalog.physics import cpu_faults, gpu_faults
-from gpugap.catalog.prices import Offer
+from gpugap.catalog.prices import Offer, all_offers
 
 NEIGHBOR_FACTOR = 3.0
 """A price per GPU farther from the median of its GPU must say so in its notes."""
@@ -55,6 +57,7 @@ def check(catalog: Catalog, today: day | None = None) -> list[Fault]:
     faults += _offers(catalog, today)
     faults += _tiers(catalog, today)
     faults += _electricity(catalog, today)
+    faults += _divide(catalog, today)
     return faults
 
 
@@ -166,6 +169,42 @@ def _electricity(catalog: Catalog, today: day) -> Iterator[Fault]:
             yield Fault("electricity_prices", name, "no such country")
         if not 0.003 <= price.usd_per_kwh <= 0.8:
             yield Fault("electricity_prices", name, f"{price.usd_per_kwh:g} USD/kWh")
+
+
+def _divide(catalog: Catalog, today: day) -> Iterator[Fault]:
+    """The tables behind ``gpugap access``: economies, regions, recipes, holders of compute, memory that is owned."""
+    countries = {one.iso3 for one in catalog.country_names}
+    economic = [(code, one) for code, one in economies().items()]
+    places = [(" ".join(key), one) for key, one in regions().items()]
+    holders = [(one.name, one) for one in known_compute()]
+    owned = [(f"{one.at} {one.memory_gb:g} GB", one) for one in owned_memory()]
+    tables: dict[str, list[tuple[str, Fact]]] = {
+        "economies": [*economic],
+        "regions": [*places],
+        "recipes": [*recipes().items()],
+        "known_compute": [*holders],
+        "owned_memory": [*owned],
+        "coverage": [(one.told, one) for one in coverage()],
+    }
+    for table, rows in tables.items():
+        yield from _facts(table, rows, today)
+    yield from _twice("owned_memory", ((name, name) for name, _ in owned))
+    for name, economy in economic:
+        if name not in countries:
+            yield Fault("economies", name, "no such country")
+        if not 50 <= economy.gdp_per_head_usd <= 300_000:
+            yield Fault("economies", name, f"{economy.gdp_per_head_usd:g} USD a head and year")
+    located: list[tuple[str, Region | KnownCompute]] = [*places, *holders]
+    for name, place in located:
+        if place.iso3 and place.iso3 not in countries:
+            yield Fault("regions" if isinstance(place, Region) else "known_compute", name, f"no country {place.iso3}")
+    for offer in all_offers():
+        if offer.region and (offer.provider, offer.region) not in regions():
+            yield Fault("regions", f"{offer.provider} {offer.region}", "an offer names it, and it is not placed")
+    for month in sorted({one.at for one in owned_memory()}):
+        share = sum(one.share for one in owned_memory() if one.at == month)
+        if not 0.85 <= share <= 1.001:
+            yield Fault("owned_memory", month, f"its shares sum to {share:.3f}")
 
 
 def _facts(table: str, rows: Iterable[tuple[str, Fact]], today: day) -> Iterator[Fault]:

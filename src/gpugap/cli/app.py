@@ -11,15 +11,32 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gpugap.cli import catalog, compare, doctor, fit, measure, parity, records, report, study, trends
+from gpugap.cli import (
+    access,
+    catalog,
+    compare,
+    doctor,
+    fit,
+    measure,
+    paper,
+    parity,
+    plan,
+    predict,
+    proposal,
+    records,
+    report,
+    study,
+    trends,
+    validate,
+)
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
 
 _EPILOG = (
-    "Exit codes: 0 success, 1 does not fit, no parity or a failed check, 2 usage or unusable input, 3 unsupported "
-    "here, 4 measurement failed, 130 interrupted. No telemetry; network only for catalog update."
+    "Exit codes: 0 success, 1 does not fit, no such plan, no parity or a failed check, 2 usage or unusable input, 3 "
+    "unsupported here, 4 measurement failed, 130 interrupted. No telemetry; network only for catalog update."
 )
 _ClickException: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
 
@@ -36,6 +53,12 @@ app.command("study")(study.study)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
+app.command("predict")(predict.predict)
+app.command("plan")(plan.plan)
+app.command("access")(access.access)
+app.command("paper")(paper.paper)
+app.command("proposal")(proposal.proposal)
+app.command("validate")(validate.validate)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)
@@ -73,6 +96,8 @@ def run(arguments: list[str] | None = None) -> None:
         options = {"auto_envvar_prefix": "GPUGAP", "default_map": load_config(groups=groups_of(command))}
         status = command.main(arguments, prog_name="gpugap", standalone_mode=False, **options)
         sys.stdout.flush()
+        if status == Interrupted.exit_code:  # typer itself has caught Ctrl-C, and says nothing
+            raise KeyboardInterrupt
     except GpugapError as error:
         status = _fail(error, arguments)
     except _ClickException as error:

@@ -67,8 +67,9 @@ def _judged(step: str, gpus: str, budget: str | None, output: Output, asked: dic
 def _page(found: Fits, page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
+    from gpugap.study.outlook import Foreseen
 
-    return str(write_page((), command_line(), page, fits=found.fits)) if page else None
+    return str(write_page((), command_line(), page, foreseen=Foreseen(fits=found.fits))) if page else None
 
 
 def _lines(found: Fits, output: Output) -> None:

@@ -12,7 +12,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, w
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
-    from gpugap.predict.fit import Fit
+    from gpugap.study.outlook import Foreseen
     from gpugap.trends.overview import Overview
 
 
@@ -27,6 +27,10 @@ def report(
     ] = None,
     history: Annotated[
         bool, typer.Option("--history", help="With GPU memory then, now and next; takes some seconds more.")
+    ] = False,
+    access: Annotated[
+        bool,
+        typer.Option("--access", help="With who can afford it, of the study's networks; takes half a minute more."),
     ] = False,
     session: Annotated[list[str] | None, typer.Option(help="Sessions of the store [default: the newest].")] = None,
     database: DatabaseOption = None,
@@ -51,7 +55,7 @@ def report(
         command = command_line()
     else:
         records, command = stored_records(session or [], database)
-    path = write_page(records, command, page, form, history=history)
+    path = write_page(records, command, page, form, foreseen=_access(output) if access else None, history=history)
     if not as_json:
         output.line(f"The page: {path}")
     output.done({"page": str(path), "records": len(records)})
@@ -71,6 +75,19 @@ def stored_records(sessions: Sequence[str], database: str | None) -> tuple[tuple
         return tuple(store.records(names)), command or "gpugap records import FILE && gpugap report"
 
 
+def _access(output: Output) -> Foreseen:
+    """Runs of the study's networks as they were published, and who holds compute."""
+    from gpugap.cli.catalog import own_catalog
+    from gpugap.study.access import NETWORKS, PAGE_GPUS
+    from gpugap.study.access import access as gather
+    from gpugap.study.outlook import Foreseen
+
+    found = gather(NETWORKS, gpus=PAGE_GPUS, catalog=own_catalog())
+    for warning in found.warnings:
+        output.warn(warning)
+    return Foreseen(access=found)
+
+
 def _history() -> Overview:
     """The history of GPU memory for the page; the same with every set of records."""
     from gpugap.trends.overview import overview
@@ -85,7 +102,7 @@ def write_page(
     page: Path,
     form: str | None = None,
     *,
-    fits: Sequence[Fit] = (),
+    foreseen: Foreseen | None = None,
     history: bool = False,
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
@@ -95,7 +112,7 @@ def write_page(
         command: that made them.
         page: the file.
         form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
-        fits: predictions of memory, for a section of their own.
+        foreseen: predictions of memory and time, for sections of their own.
         history: whether GPU memory then, now and next is shown, too.
 
     Raises:
@@ -106,13 +123,15 @@ def write_page(
     from gpugap.core.errors import UnknownName
     from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
+    from gpugap.study.outlook import NOTHING
 
     named = page.suffix.lstrip(".") if page.suffix.lstrip(".") in FORMATS else "html"
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
     if form == "html":
-        text = render_page(records, command=command, fits=fits, history=_history() if history else None)
+        predicted = foreseen or NOTHING
+        text = render_page(records, command=command, foreseen=predicted, history=_history() if history else None)
     else:
         text = render(records, form)
     with writing(page):

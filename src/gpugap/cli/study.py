@@ -11,14 +11,16 @@ import typer
 
 from gpugap.cli import options
 from gpugap.cli import outcome as shown
+from gpugap.cli.catalog import own_catalog
 from gpugap.cli.measure import command_line
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 from gpugap.cli.parity import prove, show_left_out
 from gpugap.core.units import parse_duration
 
 if TYPE_CHECKING:
+    from gpugap.catalog import Gpu
     from gpugap.core.record import Record
-    from gpugap.study.session import Outcome
+    from gpugap.study.outlook import Foreseen
 
 
 def study(
@@ -30,6 +32,9 @@ def study(
     data: options.Data = "synthetic",
     seed: options.Seed = 0,
     page: Annotated[Path, typer.Option("--output", "-o", help="The page.")] = Path("gpugap-report.html"),
+    gpus: Annotated[
+        str, typer.Option(help="GPUs of the catalog to predict where they are not here; empty for none.")
+    ] = "t4,rtx-4090,a100-40gb,h100-sxm",
     fresh: options.Fresh = False,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -45,7 +50,8 @@ def study(
     from gpugap.study.session import Wish
 
     output = Output("study", as_json=as_json, quiet=quiet)
-    chosen = find_preset(preset)
+    chosen, catalog = find_preset(preset), own_catalog()
+    wanted = [catalog.gpu(name.strip()) for name in gpus.split(",") if name.strip()]
     named, absent = chosen_frameworks(frameworks)
     asked_s = parse_duration(budget) if budget else None
     effort = replace(chosen.effort, data=data, seed=seed)
@@ -56,23 +62,32 @@ def study(
     proofs = prove(prepared, database, output) if count > 1 else []
     found = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
     shown.show(found, output)
-    written = _write_page((*proofs, *found.outcome.records), found.outcome, page, output)
+    foreseen = _foreseen(found.outcome.records, wanted, output)
+    written = _write_page((*proofs, *found.outcome.records), found.outcome.session.command, foreseen, page, output)
     if written and not as_json:
         output.line(f"The page: {written}")
-    output.done(shown.result_of(found) | {"page": written})
+    output.done(shown.result_of(found) | {"page": written, "claims": [one.to_dict() for one in foreseen.claims]})
 
 
-def _write_page(records: Sequence[Record], outcome: Outcome, page: Path, output: Output) -> str | None:
+def _foreseen(records: Sequence[Record], gpus: Sequence[Gpu], output: Output) -> Foreseen:
+    """What is predicted of the study on GPUs that are not here, told in short."""
+    from gpugap.study.outlook import foresee
+
+    foreseen = foresee(records, gpus)
+    for said in foreseen.left_out:
+        output.warn(f"not predicted: {said}")
+    for one in foreseen.claims if not output.as_json else ():
+        output.line(one.line())
+    return foreseen
+
+
+def _write_page(records: Sequence[Record], command: str, foreseen: Foreseen, page: Path, output: Output) -> str | None:
     """Writes the page; the study stands without it, so what is missing is a warning."""
     from gpugap.cli.report import write_page
     from gpugap.core.errors import InputError, MissingExtra
-    from gpugap.study.memory import foresee
 
-    foreseen = foresee([record.cell for record in outcome.records])
-    for said in foreseen.left_out:
-        output.warn(f"memory not predicted: {said}")
     try:
-        return str(write_page(records, outcome.session.command, page, fits=foreseen.fits, history=True))
+        return str(write_page(records, command, page, foreseen=foreseen, history=True))
     except (InputError, MissingExtra) as error:
         output.warn(f"no page: {error}")
         return None

@@ -29,11 +29,12 @@
     ├── ParityFailed               parity-failed      1
     ├── CheckFailed                check-failed       1
     ├── OutOfMemory                out-of-memory      1
+    ├── Infeasible                 infeasible         1
     └── Interrupted                interrupted        130
 
-Exit codes: 0 success; 1 does not fit in memory, frameworks do not compute the same, or a check found faults; 2 usage,
-missing extra or unusable input; 3 unsupported here; 4 a measurement failed or is unstable; 130 interrupted by Ctrl-C
-(nothing finished is lost, the same command resumes).
+Exit codes: 0 success; 1 does not fit in memory, no plan within budget and deadline, frameworks do not compute the
+same, or a check found faults; 2 usage, missing extra or unusable input; 3 unsupported here; 4 a measurement failed or
+is unstable; 130 interrupted by Ctrl-C (nothing finished is lost, the same command resumes).
 """
 
 from __future__ import annotations
@@ -253,6 +254,13 @@ class OutOfMemory(GpugapError):
     """The work does not fit in the memory of the device."""
 
     code = "out-of-memory"
+    exit_code = 1
+
+
+class Infeasible(GpugapError):
+    """No plan holds what was asked for; the remedy says the nearest one."""
+
+    code = "infeasible"
     exit_code = 1
 
 

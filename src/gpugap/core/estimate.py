@@ -20,7 +20,9 @@ class Estimate:
         high: upper end of the interval; None when no interval is known.
         level: confidence level of the interval in (0, 1); None without one, or where a source states none.
         unit: SI base unit: ``"s"``, ``"B"``, ``"J"``, ``"W"``, ``"1/s"`` or ``"1"`` for ratios; of published numbers
-            also ``"FLOP/s"``, ``"OP/s"``, ``"B/s"``, ``"USD"``, ``"USD/h"``, ``"USD/kWh"``, ``"gCO2e/kWh"``.
+            also ``"FLOP/s"``, ``"OP/s"``, ``"B/s"``, ``"USD"``, ``"USD/h"``, ``"USD/kWh"``, ``"gCO2e"``,
+            ``"gCO2e/kWh"``, ``"m"``, ``"h"`` for hours of GPUs that are paid or asked for, and ``"H100"`` for
+            equivalents of that GPU.
         kind: ``"measured"`` from running, ``"predicted"`` from a model, ``"published"`` from a source.
         method: how value and interval were obtained, or the source of a published number.
         n: independent replicates behind it (processes for a measurement); None when not applicable.

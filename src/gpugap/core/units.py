@@ -8,9 +8,13 @@ import re
 from gpugap.core.errors import BadValue
 
 UNKNOWN = "unknown"
-_DURATION = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII)
+_DURATION = re.compile(
+    r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII
+)
+_MONEY = re.compile(r"([A-Za-z]{3}|US\$|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3}|[$€£¥₹])?", re.ASCII)
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(b|ib)?", re.ASCII)
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_MANY_HOURS_S = 72 * 3600
 _TIME_SCALES = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 
 
@@ -37,13 +41,15 @@ def seconds(time_s: float | None) -> str:
 
 
 def duration(time_s: float) -> str:
-    """A span for reading: ``45 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    """A span for reading: ``45 s``, ``3 min 20 s``, ``2 h 05 min``, ``4 d 03 h``."""
     whole = max(0, round(time_s))
     if whole < 60:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < _MANY_HOURS_S:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
 
 
 def gibibytes(memory_bytes: float | None) -> str:
@@ -80,14 +86,14 @@ def _written(value: float, digits: int) -> str:
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in ``90``, ``90s``, ``10m`` or ``1h30m``.
+    """Seconds in ``90``, ``90s``, ``10m``, ``1h30m`` or ``3d``.
 
     Raises:
         BadValue: not a duration, or not longer than zero.
     """
-    found = _DURATION.fullmatch(text.strip()) if not re.search(r"[hm].*\d$", text.strip()) else None
+    found = _DURATION.fullmatch(text.strip()) if not re.search(r"[dhm].*\d$", text.strip()) else None
     parts = [float(part) if part else 0.0 for part in found.groups()] if found else []
-    total = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    total = sum(part * unit for part, unit in zip(parts, (86400, 3600, 60, 1), strict=False))
     if not math.isfinite(total) or total <= 0:
         raise BadValue(f"{text!r} is not a duration above zero", "write it as 90s, 10m or 1h30m")
     return total
@@ -123,3 +129,22 @@ def parse_share(text: str, name: str) -> float:
     if not 0 < share < 1:
         raise BadValue(f"{name} {text!r}", "give a share such as 2% or 0.02")
     return share
+
+
+def parse_dollars(text: str, name: str) -> float:
+    """US dollars in ``20``, ``20.50``, ``$20`` or ``20 USD``.
+
+    Args:
+        text: as typed.
+        name: of the option, for the message.
+
+    Raises:
+        BadValue: no amount above zero, or another currency.
+    """
+    found = _MONEY.fullmatch(text.strip())
+    if found is None or not 0 < float(found[2]) < math.inf:
+        raise BadValue(f"{name} {text!r} is not an amount above zero", "write it as 20 or 20USD")
+    currency = (found[1] or found[3] or "USD").upper()
+    if currency not in ("USD", "$", "US$"):
+        raise BadValue(f"{name} {text!r}: prices here are in US dollars, not {currency}", "convert it to USD")
+    return float(found[2])

@@ -16,6 +16,10 @@ from gpugap.report.sheets import sheets
 
 _HEADING, _ROW = 36, 46
 _OPEN = ("inconclusive", "pipeline check")
+_DASHED: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "4 3"}
+_CAP: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6}
+HOLLOW: Style = {"fill": "var(--bg)", "stroke": "var(--predicted)", "stroke_width": 1.8}
+"""A predicted number is never solid."""
 _DOT: Style = {"stroke": "var(--bg)", "stroke_width": 1.2}
 
 
@@ -28,7 +32,7 @@ class Line:
         label: what is drawn.
         details: the remaining factors, smaller.
         estimate: the number; its kind decides the mark.
-        note: verdict or status of a measured number, source of a published one.
+        note: verdict or status of a measured number, source of a published one, domain of a predicted one.
         settled: whether a measured number supports a verdict, or has converged.
     """
 
@@ -127,6 +131,7 @@ def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, 
         _sources(placed, axis),
         *_measured([(y, line) for y, line in placed if line.estimate.kind == "measured"], ratios),
         *_published([(y, line.estimate) for y, line in placed if line.estimate.kind == "published"]),
+        *_predicted([(y, line.estimate) for y, line in placed if line.estimate.kind == "predicted"]),
     ]
     return draw(marks, axis, height, name, about)
 
@@ -156,7 +161,8 @@ def _sources(placed: Sequence[tuple[float, Line]], axis: Axis) -> Marks:
 
 
 def _remark(line: Line) -> str:
-    return line.estimate.kind if line.estimate.kind != "measured" else f"{line.estimate.kind}, {line.note}"
+    kind = line.estimate.kind
+    return f"{kind}, {line.note}" if line.note and kind != "published" else kind
 
 
 def _base(height: float) -> list[Marks]:
@@ -186,3 +192,15 @@ def _published(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
     single = [{"x": e.value, "y": y - 5} for y, e in placed if e.value is not None]
     yield Marks("rect", ranges, style)
     yield Marks("diamond", single, style, radius=7)
+
+
+def _predicted(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
+    """Hollow circles with dashed whiskers."""
+    yield from predicted_whiskers([(y, e.low, e.high) for y, e in placed if e.low is not None and e.high is not None])
+    yield Marks("circle", [{"x": e.value, "y": y} for y, e in placed if e.value is not None], HOLLOW, radius=4.6)
+
+
+def predicted_whiskers(spans: Sequence[tuple[float, float, float]]) -> Iterator[Marks]:
+    """Dashed whiskers with caps, from heights and ends."""
+    yield Marks("rule", [{"x": low, "x2": high, "y": y} for y, low, high in spans], _DASHED)
+    yield Marks("rule", [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in spans for end in both], _CAP)

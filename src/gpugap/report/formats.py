@@ -81,23 +81,24 @@ def _latex_table(sheet: Sheet) -> str:
     lines = [
         r"\begin{table}[htbp]",
         r"\centering\small",
-        rf"\caption{{{_latex(sheet.title)}. {_latex(sheet.note)}}}",
+        rf"\caption{{{latex_text(sheet.title)}. {latex_text(sheet.note)}}}",
         rf"\label{{tab:gpugap-{sheet.name}}}",
         rf"\begin{{tabular}}{{{sheet.kinds[1:]}}}",
         r"\toprule",
         _latex_row(sheet.header[1:]),
     ]
     for first, rows in groupby(sheet.rows, key=lambda row: row[0]):
-        lines += [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{\textbf{{{_latex(first)}}}}} \\"]
+        lines += [r"\midrule", rf"\multicolumn{{{columns}}}{{l}}{{\textbf{{{latex_text(first)}}}}} \\"]
         lines += [_latex_row(row[1:]) for row in rows]
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}"])
 
 
 def _latex_row(row: Row) -> str:
-    return " & ".join(map(_latex, row)) + r" \\"
+    return " & ".join(map(latex_text, row)) + r" \\"
 
 
-def _latex(text: str) -> str:
+def latex_text(text: str) -> str:
+    """A text for LaTeX, on one line."""
     return "-{}-".join(part.translate(_LATEX) for part in _plain(text).split("--"))  # two hyphens, no dash
 
 

@@ -8,8 +8,8 @@ from importlib import resources
 from gpugap.core.record import Record
 from gpugap.core.units import UNKNOWN
 from gpugap.core.version import __version__
-from gpugap.predict.fit import Fit
 from gpugap.report import figures, tables
+from gpugap.report.access import access_lead, access_section
 from gpugap.report.answer import Answer, answer
 from gpugap.report.charts import speedup_chart, time_chart
 from gpugap.report.contents import Contents, gather
@@ -19,13 +19,16 @@ from gpugap.report.inside import inside_tables
 from gpugap.report.markup import Content, Html, esc, figure, items, joined, kind_badge, paragraph, section, tag
 from gpugap.report.memory import fit_lead, fit_section
 from gpugap.report.methods import methods
+from gpugap.report.outlook import outlook_lead, outlook_section
 from gpugap.report.overview import overview
+from gpugap.report.plan import plan_lead, plan_section
 from gpugap.report.strips import groups, strip_chart
 from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
 from gpugap.report.training import training
 from gpugap.report.trends import trends
 from gpugap.stats.warmup import MIN_STEPS
+from gpugap.study.outlook import NOTHING, Foreseen
 from gpugap.trends.overview import Overview
 
 TITLE = "What a GPU changes"
@@ -57,7 +60,7 @@ def render_page(
     *,
     command: str,
     title: str = TITLE,
-    fits: Sequence[Fit] = (),
+    foreseen: Foreseen = NOTHING,
     history: Overview | None = None,
 ) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
@@ -66,15 +69,15 @@ def render_page(
         records: of any number of sessions, machines and cells, failures included.
         command: what makes these records again.
         title: of the document.
-        fits: predictions of memory, for a section of their own.
+        foreseen: predictions of memory and time, for sections of their own.
         history: of GPU memory, shown in a section of its own; left out where None.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command, fits, history) if part[1].text}
-    header = joined([_header(contents, title, fits), _links(parts)], Html("\n"))
+    parts = {anchor: part for anchor, part in _sections(contents, command, foreseen, history) if part[1].text}
+    header = joined([_header(contents, title, foreseen), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -88,15 +91,15 @@ def render_page(
     )
 
 
-def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
+def _header(contents: Contents, title: str, foreseen: Foreseen) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
-    foreseen = fits and not contents.records
-    first = joined([tag("b", title), " · gpugap · ", "nothing measured" if foreseen else _dates(contents)])
+    measured = bool(contents.records) or foreseen == NOTHING
+    first = joined([tag("b", title), " · gpugap · ", _dates(contents) if measured else "nothing measured"])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", fit_lead(fits) if foreseen else found.lead),
+        tag("h1", _lead(found, contents, foreseen)),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
@@ -105,12 +108,25 @@ def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
     return joined([part for part in parts if part.text], Html("\n"))
 
 
+def _lead(found: Answer, contents: Contents, foreseen: Foreseen) -> Html:
+    """The answer of the records, or of what a page without any is about."""
+    if contents.records:
+        return found.lead
+    if foreseen.plans:
+        return plan_lead(foreseen.plans)
+    if foreseen.forecasts:
+        return outlook_lead(foreseen.forecasts[0])
+    if foreseen.fits:
+        return fit_lead(foreseen.fits)
+    return access_lead(foreseen.access) if foreseen.access else found.lead
+
+
 def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
     return tag("nav", joined([tag("a", part[0], href=f"#{anchor}") for anchor, part in parts.items()], "\n"))
 
 
 def _sections(
-    contents: Contents, command: str, fits: Sequence[Fit], history: Overview | None
+    contents: Contents, command: str, foreseen: Foreseen, history: Overview | None
 ) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
     if contents.records:
@@ -126,8 +142,11 @@ def _sections(
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
-    yield "memory", ("Does it fit?", fit_section(fits))
-    if contents.records or not fits:
+    yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
+    yield "memory", ("Does it fit?", fit_section(foreseen.fits))
+    yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))
+    yield "access", ("Who can afford it", access_section(foreseen.access))
+    if contents.records or foreseen == NOTHING:
         yield "again", ("Measure it again", _again(contents, command))
     else:
         yield "again", ("Ask again", tag("pre", tag("code", command)))

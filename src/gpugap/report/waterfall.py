@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from itertools import pairwise
 
 from gpugap.catalog.published import PublishedEffect, published_effects
 from gpugap.core.estimate import Estimate
 from gpugap.explain.frameworks import FrameworkComparison, step_name
 from gpugap.explain.pairs import Pair
 from gpugap.report import figures, names
-from gpugap.report.charts import Line, labels
+from gpugap.report.bars import Bar, bars_chart
+from gpugap.report.charts import Line
 from gpugap.report.contents import Contents
-from gpugap.report.drawing import LEFT, WIDTH, Axis, axis_around, draw
-from gpugap.report.marks import HEAD, Marks, Row, Style
 from gpugap.report.markup import Content, Group, Html, figure, interval, joined, kind_badge, table, tag, two_lines
-from gpugap.report.sheets import sheets
 from gpugap.report.tables import shared_level
 
-_HEADING, _ROW, _HALF = 36, 46, 9
-_DASHED: Style = {"stroke": "var(--fg)", "stroke_width": 1.2, "stroke_dasharray": "4 3"}
 _NOTE = (
     ": each bar goes from where the change before it ended to where it ends itself, whiskers to the ends of the "
     "interval of that change alone; gray where that holds equal time. Changes multiply to the whole. The dashed line "
@@ -35,43 +28,15 @@ _TOLD = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
-    """One row of the waterfall.
-
-    Attributes:
-        line: labels and the change of time as a ratio.
-        begin: where the bar starts, relative to PyTorch as it comes.
-    """
-
-    line: Line
-    begin: float
-
-    @property
-    def end(self) -> float:
-        """Where it ends."""
-        return self.begin * (self.line.estimate.value or 1.0)
-
-    @property
-    def extent(self) -> list[float]:
-        """What the axis must hold of it."""
-        estimate = self.line.estimate
-        return [self.begin, self.end, *(self.begin * end for end in (estimate.low, estimate.high) if end is not None)]
-
-
 def waterfall(contents: Contents) -> Html:
     """Plot and table of every work in which both frameworks ran as they come; nothing where none did."""
     every = [one for one in contents.frameworks if one.of("whole")]
     if not every:
         return Html("")
     bars = [bar for one in every for bar in _bars(one, contents)]
-    values = [1.0, *(end for bar in bars for end in bar.extent)]
     title = "step time relative to PyTorch as it comes (logarithmic axis)"
-    axis = axis_around(title, values, lambda value: f"{figures.tick(value)}×")
-    drawn = [
-        _sheet(groups, axis, f"waterfall{place}")
-        for place, groups in enumerate(sheets(bars, lambda bar: bar.line.group, _HEADING, _ROW))
-    ]
+    about = "What the difference between frameworks is made of, as change of time"
+    drawn = bars_chart(bars, title, "waterfall", about)
     note: list[Content] = [kind_badge("measured"), _NOTE]
     if any(bar.line.estimate.kind == "published" for bar in bars):
         note += [kind_badge("published"), ": hatched, from equal time to the number of the source."]
@@ -131,72 +96,6 @@ def _line(group: str, label: str, pair: Pair) -> Line:
 
 def _named(pair: Pair) -> str:
     return step_name(pair) or "another mode"
-
-
-def _sheet(groups: Sequence[tuple[str, Sequence[Bar]]], axis: Axis, name: str) -> Html:
-    placed: list[tuple[float, Bar]] = []
-    headings: list[Row] = []
-    top = 0.0
-    for group, members in groups:
-        headings.append({"y": top + 20, "text": group})
-        top += _HEADING
-        for bar in members:
-            placed.append((top + _ROW / 2, bar))
-            top += _ROW
-    height = math.ceil(top) + 4
-    marks = [
-        *labels([(y, bar.line) for y, bar in placed]),
-        Marks("rule", [{"x": 1.0, "y": 0, "y2": height}], _DASHED),
-        Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
-        *_links(placed),
-        *_measured([(y, bar) for y, bar in placed if bar.line.estimate.kind == "measured"]),
-        *_hatched([(y, bar) for y, bar in placed if bar.line.estimate.kind == "published"]),
-    ]
-    told = "; ".join(
-        f"{bar.line.group}, {bar.line.label}: {figures.full(bar.line.estimate)} of the time, {bar.line.estimate.kind}"
-        for _, bar in placed
-    )
-    return draw(marks, axis, height, name, f"What the difference between frameworks is made of. {told}")
-
-
-def _links(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
-    """From the end of each change down to the beginning of the next."""
-    rows = [
-        {"x": bar.end, "y": y + _HALF, "y2": below - _HALF}
-        for (y, bar), (below, following) in pairwise(placed)
-        if bar.line.group == following.line.group and bar.end == following.begin
-    ]
-    yield Marks("rule", rows, {"stroke": "var(--muted)", "stroke_width": 1})
-
-
-def _measured(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
-    for settled, color in ((True, "var(--measured)"), (False, "var(--open)")):
-        mine = [(y, bar) for y, bar in placed if bar.line.settled is settled]
-        bars = [{**_ends(bar), "y": y - _HALF, "y2": y + _HALF} for y, bar in mine]
-        spans = [(y, bar.begin * low, bar.begin * high) for y, bar in mine for low, high in _interval(bar)]
-        yield Marks("rect", bars, {"fill": color, "fill_opacity": 0.25})
-        yield Marks(
-            "rule", [{"x": low, "x2": high, "y": y} for y, low, high in spans], {"stroke": color, "stroke_width": 2}
-        )
-        caps = [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in spans for end in both]
-        yield Marks("rule", caps, {"stroke": color, "stroke_width": 2})
-        dot: Style = {"fill": color, "stroke": "var(--bg)", "stroke_width": 1.2}
-        yield Marks("circle", [{"x": bar.end, "y": y} for y, bar in mine], dot, radius=4.9)
-
-
-def _hatched(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
-    rows = [{**_ends(bar), "y": y - _HALF, "y2": y + _HALF} for y, bar in placed]
-    yield Marks("rect", rows, {"fill": "url(#hatch)", "stroke": "var(--published)", "stroke_width": 1.2})
-
-
-def _ends(bar: Bar) -> Row:
-    return {"x": min(bar.begin, bar.end), "x2": max(bar.begin, bar.end)}
-
-
-def _interval(bar: Bar) -> Iterator[tuple[float, float]]:
-    low, high = bar.line.estimate.low, bar.line.estimate.high
-    if low is not None and high is not None:
-        yield low, high
 
 
 def _table(every: Sequence[FrameworkComparison], contents: Contents) -> Html:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gpugap.catalog import Gpu, gpu
-from gpugap.core.attention import KERNELS
-from gpugap.core.cell import MODES
 from gpugap.core.errors import BadValue, UnknownName
 from gpugap.core.estimate import Estimate
-from gpugap.core.setting import PRECISIONS
 from gpugap.core.step import Step
 from gpugap.core.table import html_table, text_table
 from gpugap.core.units import gibibytes
-from gpugap.measure.inprocess import batch_of
 from gpugap.predict.fit import Fit, budget, judge, largest_batch
 from gpugap.predict.memory import Target, capability_of, memory
 from gpugap.study.savings import savings
-from gpugap.study.tracing import Tracer
+from gpugap.study.tracing import Tracer, batch_for, check_names
+
+if TYPE_CHECKING:
+    from gpugap.frameworks.torch.trace.wish import Wish
 
 FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
-_DEFAULT_BATCH = 32
 _BUDGET_CAPABILITY = (8, 0)
 
 
@@ -149,18 +147,26 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
     """
     from gpugap.frameworks.torch.trace.wish import Wish
 
-    if not isinstance(step, str | Step):
-        raise BadValue(f"{type(step).__name__} is no step", "give a name, FILE.py:make_step, or gpugap.step(...)")
-    mode = step.mode if isinstance(step, Step) else mode
-    size = batch if batch is not None else batch_of(step) or _DEFAULT_BATCH
-    _check(size, mode=mode, precision=precision, attention=attention)
+    size, mode = batch_for(step, batch, mode)
+    check_names(mode=mode, precision=precision, attention=attention)
     targets = [target_of(gpu(one) if isinstance(one, str) else one) for one in gpus]
     if budget_bytes is not None:
         targets.append(budget(budget_bytes, _BUDGET_CAPABILITY))
     if not targets:
         raise BadValue("no GPU and no budget", "name GPUs such as t4,rtx-3090, or a budget such as 8GiB")
     wish = Wish(size, mode, precision, optimizer, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
-    tracer = Tracer(step, mode)
+    return fit_traced(Tracer(step, mode), wish, targets, with_savings=with_savings)
+
+
+def fit_traced(tracer: Tracer, wish: Wish, targets: Sequence[Target], *, with_savings: bool) -> Fits:
+    """Says whether a step that is traced already fits.
+
+    Args:
+        tracer: of the step.
+        wish: how it is traced; the capability is each target's own.
+        targets: the GPUs.
+        with_savings: try what takes less, where it does not safely fit.
+    """
     return Fits(tuple(_one(tracer, replace(wish, capability=one.capability), one, with_savings) for one in targets))
 
 
@@ -174,7 +180,7 @@ def target_of(found: Gpu) -> Target:
     return Target(found.key, found.name, found.usable_memory(), capability)
 
 
-def _one(tracer: Tracer, wish: Any, target: Target, with_savings: bool) -> Fit:
+def _one(tracer: Tracer, wish: Wish, target: Target, with_savings: bool) -> Fit:
     traced = tracer.trace(wish)
     found = memory(traced.first, target.capability, channels_last=wish.channels_last)
     verdict = judge(found.device, target.usable)
@@ -192,12 +198,3 @@ def _one(tracer: Tracer, wish: Any, target: Target, with_savings: bool) -> Fit:
         uncounted=traced.first.uncounted,
         savings=better,
     )
-
-
-def _check(batch: int, **chosen: str | None) -> None:
-    known: Mapping[str, Sequence[str]] = {"mode": MODES, "precision": PRECISIONS, "attention": KERNELS}
-    if batch < 1:
-        raise BadValue(f"batch {batch}", "give at least 1 sample")
-    for what, value in chosen.items():
-        if value is not None and value not in known[what]:
-            raise UnknownName(what, value, known[what])

@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpugap.core.errors import BadStepFile, GpugapError, Unsupported
+from gpugap.core.attention import KERNELS
+from gpugap.core.cell import MODES
+from gpugap.core.errors import BadStepFile, BadValue, GpugapError, UnknownName, Unsupported
 from gpugap.core.oplist import Traced
+from gpugap.core.setting import PRECISIONS
 from gpugap.core.step import Step
 from gpugap.frameworks import check_name
-from gpugap.measure.inprocess import framework_of
+from gpugap.measure.inprocess import batch_of, framework_of
 from gpugap.measure.target import as_step, load_factory, parse_target
 from gpugap.predict.fit import suits
+from gpugap.predict.prediction import METHODS
 from gpugap.workloads import workload
 
 if TYPE_CHECKING:
     from gpugap.frameworks.torch.trace.sources import Source
     from gpugap.frameworks.torch.trace.wish import Wish
+
+DEFAULT_BATCH = 32
+_NAMES: Mapping[str, Sequence[str]] = {
+    "mode": MODES,
+    "precision": PRECISIONS,
+    "attention": KERNELS,
+    "method": METHODS,
+}
 
 
 class Tracer:
@@ -85,9 +97,7 @@ def _named(step: Step) -> str:
 
 def _of_torch(framework: str | None, name: str) -> None:
     if framework not in ("torch", None):
-        raise Unsupported(
-            f"{name} is no step in PyTorch", "gpugap fit traces PyTorch alone; gpugap measure runs others"
-        )
+        raise Unsupported(f"{name} is no step in PyTorch", "only PyTorch is traced; gpugap measure runs others")
 
 
 def _factory(target: Any, mode: str) -> Callable[[int, str], Step]:
@@ -108,3 +118,28 @@ def sized(tracer: Tracer, wish: Wish) -> Traced | None:
     with contextlib.suppress(Unsupported):
         return tracer.trace(wish)
     return None
+
+
+def batch_for(step: str | Step, batch: int | None, mode: str) -> tuple[int, str]:
+    """Batch and mode to trace: those asked for, where the step does not know its own.
+
+    Raises:
+        BadValue: neither a name nor a step, or no sample.
+    """
+    if not isinstance(step, str | Step):
+        raise BadValue(f"{type(step).__name__} is no step", "give a name, FILE.py:make_step, or gpugap.step(...)")
+    size = batch if batch is not None else batch_of(step) or DEFAULT_BATCH
+    if size < 1:
+        raise BadValue(f"batch {size}", "give at least 1 sample")
+    return size, step.mode if isinstance(step, Step) else mode
+
+
+def check_names(**chosen: str | None) -> None:
+    """Checks modes, precisions, attention kernels by their names.
+
+    Raises:
+        UnknownName: no such one.
+    """
+    for what, value in chosen.items():
+        if value is not None and value not in _NAMES[what]:
+            raise UnknownName(what, value, _NAMES[what])

@@ -262,6 +262,7 @@ class _Run:
             ops=tuple(recorder.ops),
             storages=tuple(recorder.storages()),
             attention=dict(self._attention.calls),
+            assumed={"memory format": "channels last"} if self._wish.channels_last else {},
             uncounted={name: f"{count} ×, first at {recorder.first_met[name]}" for name, count in counts.items()},
         )
 

@@ -72,6 +72,8 @@ _NAMES: dict[OpKind, str] = {
 }
 _KINDS: dict[str, OpKind] = {name: kind for kind, names in _NAMES.items() for name in names.split()}
 _OPTIMIZER = ("_foreach_", "_fused_", "_amp_")
+VIEWS_IN_PLACE = frozenset(("as_strided_", "detach_", "squeeze_", "swapaxes_", "t_", "transpose_", "unsqueeze_"))
+"""Operators that change how a tensor is seen, and launch nothing."""
 
 
 def kind_of(name: str) -> OpKind:

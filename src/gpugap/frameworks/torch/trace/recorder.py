@@ -21,7 +21,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import START, Op, OpKind, Phase, Role, Storage
-from gpugap.frameworks.torch.trace.kinds import kind_of
+from gpugap.frameworks.torch.trace.kinds import VIEWS_IN_PLACE, kind_of
 from gpugap.frameworks.torch.trace.work import COUNTERS
 
 _DEVICE = torch.ops.prim.device.default
@@ -170,7 +170,7 @@ class Recorder(TorchDispatchMode):
             name=f"{func.namespace}.{name}",
             kind=kind,
             counted=kind != "other",
-            in_place=func._schema.is_mutable,
+            in_place=func._schema.is_mutable and name not in VIEWS_IN_PLACE,
             optimizer=kind == "optimizer",
         )
         self._known[func] = known

@@ -1,0 +1,1 @@
+"""What fits the artefact of the latency model; needs the extra ``[calibrate]`` and the tables of measurements."""

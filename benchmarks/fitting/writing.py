@@ -1,0 +1,133 @@
+"""Writes the artefact: numbers as JSON that people can read, trees as compressed arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fitting.left_out import Miss, summary
+from fitting.reporting import report_of
+from gpugap.catalog.accelerators import gpu
+from gpugap.core.version import __version__
+from gpugap.predict.artefact import NUMBERS, SCHEMA, TREES, Artefact
+from gpugap.predict.chip import chip_of
+from gpugap.predict.conformal import Spread, Widening, spread
+from gpugap.predict.trees import Trees
+
+_SPREADS = {
+    "seen alone": ("shapes",),
+    "unseen alone": ("ops, GPU",),
+    "seen single": ("transformers, family",),
+    "unseen single": ("transformers, GPU",),
+    "seen half inference": ("images inference, family",),
+    "seen half train": ("images train, family",),
+    "unseen half": ("images inference, GPU",),
+    "seen": ("transformers, family", "images inference, family", "images train, family"),
+    "unseen": ("transformers, GPU", "images inference, GPU"),
+}
+"""Left-out cases behind each spread; a case counts by how its name begins."""
+_LEAST_LIMITED = 1.0
+
+
+def spreads_of(misses: Sequence[Miss]) -> dict[str, Spread]:
+    """The spread of every group of left-out measurements."""
+    found = {}
+    for name, cases in _SPREADS.items():
+        own = [miss for miss in misses if miss.case.startswith(cases)]
+        if own:
+            found[name] = spread([miss.log_ratio for miss in own], len({miss.group for miss in own}))
+    return found
+
+
+def widening_of(misses: Sequence[Miss], spreads: Mapping[str, Spread]) -> Widening:
+    """How much wider intervals must be on power-limited cards that were left out, and on generations never seen.
+
+    The first is the ratio of the conformal quantiles; the second that of the worst left-out GPU to all of them, as
+    every GPU left out here still has a relative among those that stayed, or is the only one of its generation.
+    """
+    own = {
+        key: [miss.log_ratio for miss in misses if miss.key == key and miss.case in ("transformers, GPU",)]
+        for key in {miss.key for miss in misses}
+    }
+    usual = float(np.log(spreads["unseen single"].factor))
+    limited = [value for key, values in own.items() if chip_of(gpu(key)).power_limited for value in values]
+    worst = max((float(np.quantile(np.abs(values), 0.9)) for values in own.values() if len(values) > 1), default=usual)
+    power = float(np.log(spread(limited, 1).factor)) / usual if limited else 1.0
+    return Widening(max(_LEAST_LIMITED, round(power, 3)), max(_LEAST_LIMITED, round(worst / usual, 3)))
+
+
+def manifest_of(
+    keys: Mapping[str, int], families: Mapping[str, Sequence[str]], misses: Sequence[Miss], kinds: Sequence[str]
+) -> dict[str, Any]:
+    """What the artefact was fitted to.
+
+    Args:
+        keys: rows of measurements by GPU.
+        families: of models by table.
+        misses: left-out measurements, for the fit report.
+        kinds: of operators.
+    """
+    rows = {key: gpu(key) for key in sorted(keys)}
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "gpugap": __version__,
+        "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
+        "gpus": {
+            key: {"vendor": row.vendor, "architecture": row.architecture, "rows": keys[key]}
+            for key, row in rows.items()
+        },
+        "kinds": list(kinds),
+        "families": {table: sorted(set(names)) for table, names in families.items()},
+        "fit_report": summary(misses),
+        "report": report_of(misses),
+    }
+
+
+def write(folder: Path, known: Artefact) -> None:
+    """Writes both files.
+
+    Args:
+        folder: of the package's predictions.
+        known: the artefact.
+    """
+    body = {
+        "schema": SCHEMA,
+        "constants": asdict(known.constants),
+        "shares": dict(known.shares),
+        "bound": known.bound,
+        "gpu_constants": {key: {"whole": dict(own.whole)} for key, own in known.gpu_constants.items()},
+        "floors": known.floors,
+        "wait_share": known.wait_share,
+        "spreads": {name: asdict(one) for name, one in known.spreads.items()},
+        "widening": asdict(known.widening),
+        "manifest": known.manifest,
+    }
+    (folder / NUMBERS).write_text(json.dumps(_short(body), indent=1) + "\n", encoding="utf-8")
+    arrays: dict[str, Any] = {}
+    for name, trees in known.trees.items():
+        arrays |= _compact(name, trees)
+    np.savez_compressed(folder / TREES, **arrays)
+
+
+def _compact(name: str, trees: Trees) -> dict[str, Any]:
+    """Arrays in the smallest types that hold them; leaves in half precision, whose error is a thousandth of a log."""
+    arrays = dict(trees.to_arrays(name))
+    arrays[f"{name}/value"] = arrays[f"{name}/value"].astype(np.float16)
+    arrays[f"{name}/feature"] = arrays[f"{name}/feature"].astype(np.int8)
+    return arrays
+
+
+def _short(value: Any) -> Any:
+    """Numbers with six digits."""
+    if isinstance(value, Mapping):
+        return {key: _short(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_short(item) for item in value]
+    return float(f"{value:.6g}") if isinstance(value, float) else value

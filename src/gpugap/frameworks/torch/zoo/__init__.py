@@ -1,0 +1,1 @@
+"""Networks that others have measured, to hold predictions against: transformers by their dimensions, timm's by name."""

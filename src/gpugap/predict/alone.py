@@ -1,0 +1,85 @@
+"""Calls timed one by one between two events on an idle GPU, as tables of operators are measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gpugap.catalog.accelerators import Gpu
+from gpugap.core.oplist import Op
+from gpugap.predict.artefact import Artefact, artefact
+from gpugap.predict.chip import chip_of
+from gpugap.predict.conformal import Spread, spread_of
+from gpugap.predict.kernels import Floats, kernels_of
+from gpugap.predict.latency import times_of
+from gpugap.predict.prediction import Domain, Method
+
+TYPICAL = "typical"
+"""The host of a GPU that was not seen."""
+_TWO_TENSORS = 1.5
+"""More bytes read than written by this: two tensors go in, not one and a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alone:
+    """Times of calls.
+
+    Attributes:
+        seconds: of each call.
+        spread: that holds for them; None for baselines.
+        domain: whether the GPU was in the calibration data.
+    """
+
+    seconds: Floats
+    spread: Spread | None
+    domain: Domain
+
+
+def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model") -> Alone:
+    """Each call for itself: the wait for the host to dispatch it and its kernels, at least the shortest such call.
+
+    The first event is stamped at once on an idle GPU, which then waits for the host. Meanwhile the host goes on to the
+    second event: a call whose kernels end before that takes the floor, any other takes the wait and its kernels.
+
+    Args:
+        calls: each of one operator or of a few.
+        gpu: a row of the catalog.
+        method: the model, or a baseline of the data sheet, which knows no host.
+
+    Raises:
+        Unsupported: the catalog does not know enough of the GPU.
+    """
+    chip, known = chip_of(gpu), artefact()
+    kernels = kernels_of([op for call in calls for op in call])
+    call_of = np.repeat(np.arange(len(calls)), [len(call) for call in calls])
+    times = times_of(kernels, chip, known, method=method, within=False)
+    busy = np.bincount(call_of, times.op_s[kernels.place], len(calls)).astype(np.float64)
+    domain = known.domain_of(gpu)
+    if method != "model":
+        return Alone(busy, None, domain)
+    floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
+    floor = np.bincount(call_of, floors[kernels.place], len(calls))
+    seconds = np.maximum(floor, known.wait_share * floor + busy)
+    found, _ = spread_of(known.spreads, known.widening, chip, (domain, "alone", ""))
+    return Alone(seconds, found, domain)
+
+
+def floor_of(op: Op, key: str, known: Artefact) -> float:
+    """The shortest call of an operator with the host of a GPU: by its name, else of its kind, else of all.
+
+    Args:
+        op: called.
+        key: of the GPU.
+        known: the artefact.
+    """
+    floors = known.floors.get(key, known.floors[TYPICAL])
+    return next(floors[name] for name in (floor_name(op), op.kind, "") if name in floors)
+
+
+def floor_name(op: Op) -> str:
+    """An operator's name, told apart by whether it takes one tensor or two."""
+    if op.kind != "elementwise":
+        return op.name
+    return f"{op.name} {2 if op.read_bytes > _TWO_TENSORS * op.written_bytes else 1}"

@@ -1,0 +1,263 @@
+"""The time of one step on one GPU: kernels by base and residual, against the host that launches them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from gpugap.catalog.accelerators import Gpu
+from gpugap.core.errors import BadValue
+from gpugap.core.estimate import Estimate
+from gpugap.core.oplist import OpList
+from gpugap.predict.artefact import Artefact, artefact
+from gpugap.predict.base import Base, base_of, either
+from gpugap.predict.baselines import sheet_seconds
+from gpugap.predict.bus import copy_seconds
+from gpugap.predict.chip import BF16, FP16, FP32, Chip, chip_of
+from gpugap.predict.common import Common
+from gpugap.predict.conformal import LEVEL, spread_of
+from gpugap.predict.constants import Constants
+from gpugap.predict.features import GROUPS, STEP, features_of, rows_of, step_features
+from gpugap.predict.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
+from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
+
+_BOUNDS: tuple[Bound, ...] = get_args(Bound)
+_HALF = ("fp16", "bf16", "amp")
+_LEAST_S = 1e-9
+"""A step is never said to take less."""
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """Seconds of every distinct operator of a step.
+
+    Attributes:
+        op_s: on the GPU.
+        bound: what sets each, as a position in `gpugap.predict.prediction.BOUNDS`.
+        host_s: on the host.
+    """
+
+    op_s: Floats
+    bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    host_s: Floats
+
+
+def predict(
+    ops: OpList,
+    gpu: Gpu,
+    host: Host | None = None,
+    *,
+    method: Method = "model",
+    copy_bytes: int = 0,
+    channels_last: bool = False,
+    calibration: Common | None = None,
+) -> Prediction:
+    """The time of a step on a GPU.
+
+    Args:
+        ops: the step, traced for the GPU's attention kernels.
+        gpu: a row of the catalog.
+        host: the machine that feeds the GPU; None for the typical host of the calibration data.
+        method: the model, or a baseline of the data sheet.
+        copy_bytes: copied from the host in every step, one after the other with it.
+        channels_last: images lie channels-last.
+        calibration: a measured step, whose common bias is removed.
+
+    Raises:
+        Unsupported: the catalog does not know enough of the GPU.
+        BadValue: no such method.
+    """
+    if method not in METHODS:
+        raise BadValue(f"unknown method {method!r}", f"one of {', '.join(METHODS)}")
+    chip, known = chip_of(gpu), artefact()
+    kernels = _cached_kernels(ops)
+    dispatch = 1.0 if host is None else host.dispatch_s / known.constants.dispatch_s
+    times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
+    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), dispatch)
+    parts = _parts(each_s, times.bound[kernels.place], step_s)
+    parts["copy"] = copy_seconds(gpu, copy_bytes)
+    if calibration is not None:
+        parts = {name: seconds * calibration.ratio for name, seconds in parts.items()}
+    total = max(_LEAST_S, sum(parts.values()))
+    estimate = _estimate(total, (ops, gpu, chip), known, method, calibration)
+    return Prediction(
+        gpu_id=gpu.key,
+        gpu_name=gpu.name,
+        domain=known.domain_of(gpu),
+        method=method,
+        workload=ops.name,
+        mode=ops.mode,
+        batch=ops.batch,
+        precision=ops.precision,
+        step_time=estimate,
+        parts_s=parts,
+        bound=max(_BOUNDS, key=lambda name: parts[name]),
+        attention_kernel=", ".join(sorted(set(ops.attention.values()))),
+        ops=_op_times(kernels, times, 1.0 if calibration is None else calibration.ratio, ops),
+        peak_flop_per_s=_peak(kernels, chip),
+        bandwidth_byte_per_s=chip.bandwidth_byte_per_s,
+        assumed=dict(ops.assumed) | _assumed(host, known, chip),
+        uncounted=ops.uncounted,
+    )
+
+
+def step_of(kernels: Kernels, times: Times, constants: Constants, dispatch: float = 1.0) -> tuple[Floats, float]:
+    """Seconds of each operator in the order they run, and of the step: the larger of their sum and the host's time.
+
+    Args:
+        kernels: of the step.
+        times: of its distinct operators.
+        constants: of the GPU.
+        dispatch: host time over that of the typical host.
+    """
+    each_s = times.op_s[kernels.place]
+    busy_s = float(each_s.sum())
+    host_s = float(times.host_s[kernels.place].sum()) * dispatch
+    if not host_s:
+        return each_s, busy_s
+    return each_s, float(either(np.array(busy_s), np.array(host_s), constants.host_sharpness))
+
+
+_KERNELS: list[tuple[OpList, Kernels]] = []
+"""The last step asked for: one step is asked for on many GPUs in a row."""
+
+
+def _cached_kernels(ops: OpList) -> Kernels:
+    for seen, kernels in _KERNELS:
+        if seen is ops:
+            return kernels
+    kernels = kernels_of(ops.ops, tf32=ops.precision == "tf32")
+    _KERNELS[:] = [(ops, kernels)]
+    return kernels
+
+
+def times_of(
+    kernels: Kernels,
+    chip: Chip,
+    known: Artefact,
+    *,
+    method: Method = "model",
+    channels_last: bool = False,
+    within: bool = True,
+) -> Times:
+    """Seconds of the distinct operators of a step.
+
+    Args:
+        kernels: of the step.
+        chip: the GPU.
+        known: the artefact.
+        method: the model, or a baseline of the data sheet.
+        channels_last: images lie channels-last.
+        within: a step, not one call after the other on an idle GPU.
+    """
+    constants = known.constants_for(chip.key)
+    if method == "model":
+        base = base_of(kernels, chip, constants, channels_last=channels_last)
+        seconds = _with_residual(base, kernels, chip, known)
+        if within:
+            factor = whole_factor(kernels, base, known, constants, channels_last=channels_last)
+            seconds = np.maximum(seconds * factor, fastest_possible(kernels, chip))
+    else:
+        compute, memory = sheet_seconds(kernels, chip, method)
+        base = Base(compute, memory, np.zeros_like(compute), np.maximum(compute, memory))
+        seconds = base.total_s
+    limits = np.stack([kernels.by_op(part) for part in (base.compute_s, base.memory_s, base.launch_s)])
+    host_s = host_seconds(kernels, constants) if method == "model" else np.zeros(len(kernels.distinct))
+    return Times(kernels.by_op(seconds), np.argmax(limits, axis=0), host_s)
+
+
+def whole_factor(kernels: Kernels, base: Base, known: Artefact, constants: Constants, *, channels_last: bool) -> float:
+    """Time of a step's kernels over that alone: a constant in single precision, a residual of the step in half."""
+    half = (kernels.rate == FP16) | (kernels.rate == BF16)
+    if not (kernels.mixed.any() or (half.any() and half.all())):
+        return constants.whole.get("single", 1.0)
+    factor = constants.whole.get("half", 1.0)
+    if STEP in known.trees:
+        count = np.bincount(kernels.place, minlength=len(kernels.distinct)).astype(np.float64)[kernels.op]
+        features = step_features(kernels, (base, count), channels_last=channels_last)
+        factor *= float(np.exp(np.clip(known.trees[STEP](features), -known.bound, known.bound))[0])
+    return factor
+
+
+def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) -> Floats:
+    """The base times the residual, never faster than the peak of the data sheet allows."""
+    residual = np.zeros_like(base.total_s)
+    for group in GROUPS:
+        rows = rows_of(group, kernels)
+        if rows.any() and group in known.trees:
+            features = features_of(group, rows, kernels, (chip, base))
+            residual[rows] = known.trees[group](features)
+            own = known.trees.get(f"{group} {chip.key}")
+            if own is not None:
+                residual[rows] += own(features)
+            else:
+                residual[rows] *= known.shares.get(f"unseen {group}", 1.0)
+    residual = np.clip(residual, -known.bound, known.bound)
+    residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
+    residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
+    return np.maximum(base.total_s * np.exp(residual), fastest_possible(kernels, chip))
+
+
+WINOGRAD_MOST = 2.25
+"""Multiplications that Winograd's F(2×2, 3×3) is spared (Lavin and Gray 2016, arXiv:1509.09308)."""
+
+
+def fastest_possible(kernels: Kernels, chip: Chip) -> Floats:
+    """Time at the peak of the data sheet, which no kernel beats."""
+    peak, _ = kernels.rates(chip)
+    windows = (kernels.window == WINOGRAD_WINDOW) & kernels.same & kernels.is_form("dense")
+    return np.asarray(kernels.flops / (peak * np.where(windows, WINOGRAD_MOST, 1.0)))
+
+
+def host_seconds(kernels: Kernels, constants: Constants) -> Floats:
+    """Time that the typical host takes to launch each distinct operator."""
+    factors = np.array([constants.dispatch_factor.get(kind, 1.0) for kind in KINDS])
+    return np.array([factors[KINDS.index(op.kind)] for op in kernels.distinct]) * constants.dispatch_s
+
+
+def _parts(each_s: Floats, bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step_s: float) -> dict[str, float]:
+    sums = np.bincount(bound, each_s, 3)
+    parts: dict[str, float] = {name: float(seconds) for name, seconds in zip(_BOUNDS[:3], sums, strict=True)}
+    return parts | {"host": max(0.0, step_s - float(each_s.sum()))}
+
+
+def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tuple[OpTime, ...]:
+    seconds = (times.op_s * ratio)[kernels.place].tolist()
+    bounds = [_BOUNDS[bound] for bound in times.bound.tolist()]
+    told = [(op.read_bytes + op.written_bytes, bounds[place]) for place, op in enumerate(kernels.distinct)]
+    return tuple(
+        OpTime(op.name, op.kind, op.phase, op.module, time_s, told[place][1], op.flops, told[place][0])
+        for op, time_s, place in zip(ops.ops, seconds, kernels.place.tolist(), strict=True)
+    )
+
+
+def _peak(kernels: Kernels, chip: Chip) -> float:
+    """Of the precision that most of the arithmetic runs in."""
+    flops = np.bincount(kernels.rate, kernels.flops, len(chip.rates_flop_per_s))
+    return chip.rates_flop_per_s[int(np.argmax(flops))]
+
+
+def _estimate(
+    seconds: float, asked: tuple[OpList, Gpu, Chip], known: Artefact, method: Method, calibration: Common | None
+) -> Estimate:
+    ops, gpu, chip = asked
+    if method != "model":
+        return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
+    domain = known.domain_of(gpu)
+    case = (domain, "half" if ops.precision in _HALF else "single", ops.mode)
+    found, name = spread_of(known.spreads, known.widening, chip, case)
+    how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
+    if calibration is not None:
+        how += f"; times {calibration.ratio:.3g}, measured: {calibration.source}"
+    low, high = seconds / found.factor, seconds * found.factor
+    return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)
+
+
+def _assumed(host: Host | None, known: Artefact, chip: Chip) -> dict[str, str]:
+    typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator, the calibration data's typical host"
+    told = {"host": typical if host is None else f"{host.dispatch_s * 1e6:.1f} µs an operator, {host.source}"}
+    if chip.power_limited:
+        told["power"] = f"sustained rate limited: {chip.power_share:.2f} of its kin's watts for the same peak"
+    return told

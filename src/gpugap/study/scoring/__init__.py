@@ -1,0 +1,1 @@
+"""Predictions held against measured tables: rows read, turned into what is predicted, scored."""

@@ -1,0 +1,33 @@
+"""The latency model of this package as what is scored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gpugap.catalog import Gpu
+from gpugap.core.oplist import Op, OpList
+from gpugap.predict.alone import alone
+from gpugap.predict.chip import chip_of
+from gpugap.predict.latency import predict
+from gpugap.predict.prediction import Method
+from gpugap.study.scoring.predicting import Answer
+
+
+class Model:
+    """Predicts with the shipped calibration; implements `gpugap.study.scoring.predicting.Predictor`."""
+
+    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
+        """Calls between two events, by the thousand."""
+        found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
+        factor = found.spread.factor if found.spread else None
+        return [
+            Answer(value, value / factor if factor else None, value * factor if factor else None, found.domain, limited)
+            for value in found.seconds.tolist()
+        ]
+
+    def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:
+        """A whole step on the typical host."""
+        found = predict(ops, gpu, method=method, channels_last=channels_last)
+        time = found.step_time
+        assert time.value is not None
+        return Answer(time.value, time.low, time.high, found.domain, chip_of(gpu).power_limited)

@@ -1,0 +1,56 @@
+"""``gpugap predict`` as a process: its table, its document, its page, its exit codes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from test_cli_fit import NONZERO, STEP
+from test_cli_json import check
+
+pytestmark = pytest.mark.torch
+pytest.importorskip("torch")
+
+
+def test_a_step_on_two_gpus(gpugap):
+    target = gpugap.step_file(STEP)
+    asked = ("--gpu", "t4", "--gpu", "rtx-4090,a100-40gb", "--batch", "64", "--samples", "6400", "--epochs", "2")
+    answer = gpugap("predict", target, *asked, "-o", "page.html")
+    assert answer.returncode == 0, answer.stderr
+    for text in ("this CPU", "Tesla T4", "A100 SXM4 40GB", "PREDICTED", "compute peak", "assumed host", "gemm"):
+        assert text in answer.stdout
+    assert "On a GPU that is not here" in (gpugap.folder / "page.html").read_text()
+
+
+def test_the_document(gpugap):
+    document = gpugap.json("predict", gpugap.step_file(STEP), "--gpu", "t4", "--include-copy", "--no-optimizer")
+    check("predict", document)
+    (one,) = document["result"]["gpus"]
+    assert one["gpu_id"] == "t4"
+    assert one["step_time_s"]["kind"] == "predicted"
+    assert sum(one["parts_s"].values()) == pytest.approx(one["step_time_s"]["value"])
+    assert one["parts_s"]["copy"] > 0
+    assert one["epoch_time_s"] is None
+    assert document["result"]["uncounted_ops"] == []
+    assert document["result"]["page"] is None
+
+
+def test_bad_input_is_one_line(gpugap):
+    target = gpugap.step_file(STEP)
+    record = {"cell": {"workload": "conv6@32", "device": "cuda:0", "framework": "torch", "mode": "train", "batch": 8}}
+    record["cell"] |= {"precision": "fp32", "gpu": "t4"}
+    record |= {"schema": "gpugap.record/1", "session": "s", "process": 0, "status": "ok", "step_time_s": [0.1, 0.1]}
+    (gpugap.folder / "other.jsonl").write_text(json.dumps(record) + "\n")
+    nonzero = (gpugap.folder / "nonzero.py", NONZERO)
+    nonzero[0].write_text(nonzero[1])
+    for arguments, code, said in (
+        ((target,), 2, "--gpu"),
+        ((target, "--gpu", "t4", "--calibrate", "other.jsonl"), 2, "conv6@32, not train.py:make_step"),
+        (("nonzero.py:make_step", "--gpu", "t4"), 3, "nonzero.py:8"),
+    ):
+        answer = gpugap("predict", *arguments)
+        assert answer.returncode == code, answer.stderr
+        lines = [line for line in answer.stderr.splitlines() if line.startswith("gpugap: ")]
+        assert len(lines) == 1
+        assert said in lines[0]
+        assert "Traceback" not in answer.stderr

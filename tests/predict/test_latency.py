@@ -1,0 +1,177 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oplists import linear_step
+
+from gpugap.catalog.accelerators import all_gpus, gpu
+from gpugap.core.errors import BadValue, Unsupported
+from gpugap.core.oplist import OpList
+from gpugap.predict.alone import alone, floor_of
+from gpugap.predict.artefact import artefact
+from gpugap.predict.base import base_of, either
+from gpugap.predict.bus import copy_seconds
+from gpugap.predict.chip import chip_of
+from gpugap.predict.common import common
+from gpugap.predict.kernels import kernels_of
+from gpugap.predict.latency import fastest_possible, predict
+from gpugap.predict.prediction import METHODS, Host
+from gpugap.predict.table_ops import op_of_row
+
+SIZES = st.integers(1, 4096)
+
+
+def linear(m: int, n: int, k: int, dtype: str = "float32"):
+    return op_of_row({"op_kind": "linear", "gemm_m": m, "gemm_n": n, "gemm_k": k, "dtype": dtype})
+
+
+def conv(batch: int = 32, c_in: int = 64, c_out: int = 64, groups: int = 1, dtype: str = "float16"):
+    sizes = {"batch": batch, "c_in": c_in, "c_out": c_out, "kernel_size": 3, "hw_in_px": 56, "hw_out_px": 56}
+    return op_of_row({"op_kind": "conv", "dtype": dtype, "groups": groups, **sizes})
+
+
+def added(rows: int):
+    return op_of_row({"op_kind": "add", "rows": rows, "row_len": 1024})
+
+
+def step(*ops, precision: str = "fp32", mode: str = "inference") -> OpList:
+    return OpList("made", mode, 8, precision, "", 0, ops, ())
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_parts_sum_to_the_step(method):
+    found = predict(step(linear(4096, 4096, 4096), added(4096), added(1)), gpu("t4"), method=method, copy_bytes=10**6)
+    assert sum(found.parts_s.values()) == pytest.approx(found.step_time.value)
+    assert set(found.parts_s) == {"compute", "bandwidth", "launch", "host", "copy"}
+    assert len(found.ops) == 3
+    assert found.parts_s["copy"] == pytest.approx(copy_seconds(gpu("t4"), 10**6))
+
+
+def test_what_bounds_a_step_follows_from_its_work():
+    host = Host(6e-6, "assumed")
+    assert predict(step(*[linear(8192, 8192, 8192)] * 9), gpu("v100-pcie-32gb"), host).bound == "compute"
+    assert predict(step(*[added(2**18)] * 9), gpu("v100-pcie-32gb"), host).bound == "bandwidth"
+    tiny = step(*[added(1)] * 500)
+    assert predict(tiny, gpu("v100-pcie-32gb"), host).bound == "host"
+    slow = predict(tiny, gpu("v100-pcie-32gb"), Host(60e-6, "slow"))
+    assert slow.step_time.value == pytest.approx(500 * 60e-6, rel=0.05)
+
+
+@given(m=SIZES, n=SIZES, k=SIZES, key=st.sampled_from(["t4", "rtx-4090", "h100-sxm", "mi300x", "apple-m2"]))
+def test_no_product_beats_the_data_sheet(m, n, k, key):
+    target = gpu(key)
+    found = predict(step(linear(m, n, k)), target).step_time
+    assert found.value >= 2 * m * n * k / target.peak_flop_per_s("fp32")
+    assert found.low <= found.value <= found.high
+
+
+@given(m=SIZES, n=SIZES, k=SIZES, faster=st.floats(1.0, 4.0), half=st.booleans())
+def test_a_better_sheet_is_never_slower(m, n, k, faster, half):
+    kernels = kernels_of([linear(m, n, k, "float16" if half else "float32"), added(m), conv(1 + m % 64)])
+    chip, constants = chip_of(gpu("a100-pcie-40gb")), artefact().constants
+    rates = tuple(rate * faster for rate in chip.rates_flop_per_s)
+    usual = base_of(kernels, chip, constants).total_s
+    for better in (
+        replace(chip, rates_flop_per_s=rates),
+        replace(chip, bandwidth_byte_per_s=chip.bandwidth_byte_per_s * faster),
+        replace(chip, l2_bytes=int(chip.l2_bytes * faster)),
+    ):
+        assert np.all(base_of(kernels, better, constants).total_s <= usual * (1 + 1e-9))
+
+
+def test_a_card_short_of_watts_is_slower_than_its_units():
+    chip, constants = chip_of(gpu("t4")), artefact().constants
+    assert chip.power_limited
+    kernels = kernels_of([linear(8192, 8192, 8192)])
+    free = replace(chip, power_share=1.0)
+    assert base_of(kernels, chip, constants).total_s > 1.5 * base_of(kernels, free, constants).total_s
+
+
+def test_a_convolution_runs_faster_channels_last_on_matrix_units_only():
+    constants = artefact().constants
+    for key, helps in (("rtx-3090", True), ("p100-pcie", False)):
+        kernels = kernels_of([conv()])
+        first, last = (base_of(kernels, chip_of(gpu(key)), constants, channels_last=last) for last in (False, True))
+        assert (last.memory_s < first.memory_s) == helps
+
+
+def test_backward_convolutions_are_one_kernel_a_gradient():
+    row = {"op_kind": "conv", "batch": 8, "c_in": 16, "c_out": 32, "kernel_size": 3, "hw_in_px": 8, "hw_out_px": 8}
+    kernels = kernels_of([op_of_row({**row, "phase": "backward"})])
+    assert list(kernels.m) == [32, 8 * 64]
+    assert list(kernels.k) == [8 * 64, 32 * 9]
+    assert kernels.flops.sum() == 2 * 2 * 8 * 64 * 32 * 16 * 9
+
+
+def test_doubles_are_computed_once():
+    kernels = kernels_of([added(5), added(6), added(5)])
+    assert len(kernels.distinct) == 2
+    assert list(kernels.place) == [0, 1, 0]
+
+
+def test_every_gpu_with_the_facts_is_answered_and_named():
+    found, lacking = {}, []
+    for row in all_gpus():
+        try:
+            found[row.key] = predict(step(linear(512, 512, 512), precision="fp16"), row)
+        except Unsupported as error:
+            assert row.fp32_tflops is None or row.sm_count is None
+            lacking.append(error)
+    assert len(found) > 140
+    assert lacking
+    domains = {key: one.domain for key, one in found.items()}
+    assert domains["t4"] == "seen"
+    assert domains["rtx-3080-10gb"] == "unseen"
+    assert domains["h100-sxm"] == domains["mi300x"] == domains["apple-m1"] == "extrapolated"
+    widths = {key: one.step_time.high / one.step_time.value for key, one in found.items()}
+    assert widths["rtx-3090"] < widths["rtx-3080-10gb"] <= widths["h100-sxm"]
+
+
+def test_one_measured_step_removes_the_common_bias():
+    plain = predict(linear_step(8), gpu("t4"))
+    twice = common(2 * plain.step_time.value, plain.step_time.value, "t4", "record.jsonl")
+    found = predict(linear_step(8), gpu("t4"), calibration=twice)
+    assert found.step_time.value == pytest.approx(2 * plain.step_time.value)
+    assert sum(found.parts_s.values()) == pytest.approx(found.step_time.value)
+    assert "record.jsonl" in found.step_time.method
+    with pytest.raises(ValueError, match="above 0"):
+        common(0.0, 1.0, "t4", "")
+
+
+def test_baselines_are_the_data_sheet():
+    work, target = step(linear(4096, 4096, 4096), added(4096)), gpu("t4")
+    flops = 2 * 4096**3 / 8.1e12
+    moved = sum(op.read_bytes + op.written_bytes for op in work.ops) / target.memory_bandwidth_bytes_per_s
+    assert predict(work, target, method="flops").step_time.value == pytest.approx(flops)
+    assert predict(work, target, method="bandwidth").step_time.value == pytest.approx(moved)
+    assert max(flops, moved) <= predict(work, target, method="roofline").step_time.value <= flops + moved
+    with pytest.raises(BadValue, match="unknown method"):
+        predict(work, target, method="guess")
+
+
+def test_calls_alone_take_the_floor_or_wait_and_kernel():
+    known, target = artefact(), gpu("v100-pcie-32gb")
+    found = alone([(added(1),), (added(2**20),), (added(1), added(1))], target)
+    floor = floor_of(added(1), target.key, known)
+    assert found.seconds[0] == pytest.approx(floor)
+    assert found.seconds[2] == pytest.approx(2 * floor)
+    streamed = 3 * 4 * 2**30 / target.memory_bandwidth_bytes_per_s
+    assert found.seconds[1] == pytest.approx(streamed / 0.9, rel=0.1)
+    assert found.domain == "seen"
+
+
+@given(st.floats(1e-9, 1e3), st.floats(1e-9, 1e3), st.floats(1.0, 12.0))
+def test_the_larger_of_two_is_at_least_that_and_at_most_their_sum(one, other, sharpness):
+    found = float(either(np.array(one), np.array(other), sharpness))
+    assert max(one, other) * (1 - 1e-9) <= found <= (one + other) * (1 + 1e-9)
+
+
+def test_the_sheet_bound_spares_winograd_its_multiplications():
+    chip = chip_of(gpu("v100-pcie-32gb"))
+    plain, spared = (kernels_of([conv(dtype="float32", groups=groups)]) for groups in (64, 1))
+    assert fastest_possible(plain, chip)[0] == plain.flops[0] / chip.rates_flop_per_s[0]
+    assert fastest_possible(spared, chip)[0] < spared.flops[0] / chip.rates_flop_per_s[0]

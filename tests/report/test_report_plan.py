@@ -1,0 +1,112 @@
+"""The page's section on a plan, the paper's checklist and the request for compute time."""
+
+import json
+import re
+from dataclasses import replace
+
+import pytest
+
+from factories import make_record
+from gpugap.catalog import load
+from gpugap.core.errors import BadValue, Infeasible
+from gpugap.core.estimate import Estimate
+from gpugap.plan.request import request
+from gpugap.report.page import render_page
+from gpugap.report.paper import PAPER_FORMATS, paper, sentences
+from gpugap.report.proposal import Subject, proposal
+from gpugap.study.outlook import Foreseen
+from gpugap.study.used import resources
+from plan_samples import gpu_worker, made_plan, make_ground
+
+pytest.importorskip("altair")
+
+
+@pytest.fixture(scope="module")
+def plan():
+    return made_plan()
+
+
+def test_the_page_shows_every_option_that_none_beats(plan):
+    page = render_page((), command="gpugap plan", foreseen=Foreseen(plans=(plan,)))
+    section = page[page.index('<section id="plan">') :]
+    for one in plan.pareto:
+        assert one.worker.name in section
+    for anchor in ("Options that no other beats", "Buying against renting", "Sessions on", "What changes the choice"):
+        assert anchor in section
+    assert section.count("<svg") >= 3
+    assert "Predicted from step times, not yet run." in page
+    assert "2025" in section  # dates of prices
+
+
+def test_circles_carry_the_numbers_of_their_rows(plan):
+    page = render_page((), command="gpugap plan", foreseen=Foreseen(plans=(plan,)))
+    drawn = page[page.index("Cost and time of") :]
+    texts = re.findall(r">(\d+)</text>", drawn[: drawn.index("</svg>")])
+    numbers = [str(number) for number, one in enumerate(plan.pareto, 1) if one.cost.value is not None]
+    assert texts[-len(numbers) :] == numbers  # behind the ticks
+
+
+def test_measured_and_predicted_stand_apart(plan):
+    found = resources([make_record(n) for n in range(3)], load(), "KE")
+    document = plan.to_dict()
+    texts = {form: paper(found, form, document) for form in PAPER_FORMATS}
+    for text in texts.values():
+        assert text.index("Compute resources, measured") < text.index("Compute resources, predicted")
+        assert document["options"][0]["name"] in text
+    assert texts["neurips"].startswith(r"\item {\bf Experiments compute resources}")
+    assert r"\answerYes{}" in texts["neurips"]
+    assert "| --- |" in texts["markdown"]
+    assert r"\begin{tabular}" in texts["latex"]
+    assert json.loads(json.dumps([one.to_dict() for one in found], allow_nan=False))[0]["runs"] == 3
+    said = " ".join(sentences(found, document))
+    assert "3 processes" in said
+    assert "Energy predicted" in said
+    assert "Energy measured" not in said
+    assert "Planned, not run" in said
+
+
+def test_nothing_measured_is_said(plan):
+    assert r"\answerNo{}" in paper((), "neurips", plan.to_dict())
+
+
+def asked(runs=5, **wish):
+    workers = tuple(gpu_worker("a100-sxm-40gb", 0.03 / count**0.8, count) for count in (1, 2, 4))
+    return replace(make_ground(**wish), workers=workers), runs
+
+
+def test_a_request_by_hand():
+    ground, runs = asked()
+    found = request(ground, runs)
+    assert found.chosen.count == 1  # the fewest GPU hours
+    assert found.hours.value == pytest.approx(5 * found.run_time.value / 3600)
+    assert found.asked_h == found.hours.high > found.hours.value
+    assert [one.speedup for one in found.scaling] == pytest.approx([1, 2**0.8, 4**0.8])
+    assert found.scaling[2].efficiency == pytest.approx(4**0.8 / 4)
+    quick = request(replace(ground, wish=replace(ground.wish, deadline_s=found.run_time.value * 0.5)), runs)
+    assert quick.chosen.count == 4
+
+
+def test_a_request_that_cannot_be():
+    ground, _ = asked()
+    with pytest.raises(BadValue):
+        request(ground, 0)
+    with pytest.raises(Infeasible, match="no run ends"):
+        request(replace(ground, wish=replace(ground.wish, deadline_s=1.0)), 1)
+    with pytest.raises(Infeasible, match="nothing to ask for"):
+        request(replace(ground, workers=()), 1)
+
+
+@pytest.mark.parametrize("form", ["markdown", "latex"])
+def test_the_proposal_names_every_number_that_needs_a_pilot(form):
+    ground, runs = asked()
+    measured = replace(ground.workers[1], step_time=Estimate(0.02, 0.019, 0.021, 0.95, "s", "measured", "x", 5))
+    ground = replace(ground, workers=(ground.workers[0], measured, ground.workers[2]))
+    about = Subject("resnet18@32", "train", "fp32", "gpugap measure resnet18 --device cuda")
+    text = proposal(about, request(ground, runs), ground, (), form)
+    for title in ("Units", "Scaling", "Numbers that need a pilot"):
+        assert title in text
+    pilots = text[text.index("Numbers that need a pilot") :]
+    assert "step time on A100 SXM4 40GB" in pilots
+    assert "4x A100" in pilots
+    assert "2x A100" not in pilots
+    assert "gpugap measure resnet18" in text.replace("{", "").replace("}", "").replace("-{}-", "--")
