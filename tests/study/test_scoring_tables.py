@@ -136,6 +136,18 @@ def test_a_node_is_a_case_a_phase(tmp_path):
     assert "backward" not in [case.phase for case in cases_of(tmp_path, passed_on)]
 
 
+def test_what_a_node_runs_where_its_list_is_wrong(tmp_path):
+    alone = {**NODE, "backward_ops": "[]", "accumulate_ops": "[]"}
+    masked = {"op_kind": "VECadd", "forward_ops": "[['VECadd', (64, 32)]]", "input_shapes": "[(2, 32, 32), (1,)]"}
+    assert cases_of(tmp_path, {**alone, **masked})[0].work[0].read_bytes == 4 * (2048 + 1)
+    listed = {"op_kind": "EMBEDDING", "forward_ops": "[['MEM', ((2, 8), (2, 8, 16))]]", "output_shape": "(2, 8, 16)"}
+    table = cases_of(tmp_path, {**alone, **listed})[0].work[0]
+    assert (table.kind, table.read_bytes, table.written_bytes) == ("embedding", 1024, 1024)
+    both = {**NODE, "accumulate_ops": "[['VECadd', [1, 512]], ['VECadd', [1, 32]]]"}
+    assert len(cases_of(tmp_path, both)[2].work) == 1
+    assert len(cases_of(tmp_path, {**both, "op_kind": "VECln"})[2].work) == 2
+
+
 def test_whole_models_become_recipes(tmp_path):
     image = cases_of(tmp_path, IMAGE)[0]
     assert image.work == Whole(image.work.recipe, 64, channels_last=True)

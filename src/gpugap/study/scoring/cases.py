@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +12,8 @@ from gpugap.core.attention import Capability
 from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.oplist import Op
 from gpugap.predict.memory import capability_of
-from gpugap.predict.table_ops import op_of_row, ops_of_decomposition
+from gpugap.predict.table_ops import op_of_row
+from gpugap.study.scoring.nodes import nodes
 from gpugap.study.scoring.recipes import CAPABILITY, Recipe, language_kind
 from gpugap.study.scoring.tables import Table
 
@@ -105,7 +105,7 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
         chosen: numbers of its rows, from 0.
         devices: finds GPUs.
     """
-    make = {"ops": _op, "nodes": _nodes, "models": _model, "images": _image}[table.kind]
+    make = {"ops": _op, "nodes": nodes, "models": _model, "images": _image}[table.kind]
     for place, row in zip(chosen, table.rows(chosen), strict=True):
         device = str(row.get("device" if table.kind == "images" else "gpu"))
         head: dict[str, Any] = {"file": table.path.name, "row": place + 1, "table": table.kind, "device": device}
@@ -134,39 +134,6 @@ def _op(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
     except Unsupported as error:
         work, reason = None, error.message
     yield {**made, "column": "latency_s", "work": work, "reason": reason}
-
-
-def _nodes(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
-    """One case for each phase in which the node runs something."""
-    base = {"kind": str(row.get("op_kind")), "family": str(row.get("model") or "")}
-    empty = True
-    for phase in ("forward", "backward", "accumulate"):
-        made = {**base, "phase": phase, "column": f"{phase}_s"}
-        try:
-            items = ast.literal_eval(str(row.get(f"{phase}_ops") or "[]"))
-            work = tuple(ops_of_decomposition(items, "forward" if phase == "forward" else "backward"))
-        except (Unsupported, ValueError, SyntaxError, TypeError):
-            empty = False
-            yield {**made, "work": None, "reason": f"{phase}_ops cannot be read"}
-            continue
-        if work and not _view(base["kind"], phase, row):
-            empty = False
-            yield {**made, "work": work}
-    if empty:
-        yield {**base, "phase": "forward", "column": "forward_s", "work": None, "reason": "a node that runs no kernel"}
-
-
-_PASSED_ON = ("VECadd", "VECaddu", "contiguous")
-"""Nodes whose gradient is handed on as it is; the table lists bytes for them all the same."""
-_HEADS = 4
-"""Dimensions of a tensor of heads, which ``contiguous`` copies after a transposition; others it only looks at."""
-
-
-def _view(kind: str, phase: str, row: Mapping[str, Any]) -> bool:
-    """Whether a node launches nothing, though the table lists bytes moved."""
-    if kind == "contiguous" and phase == "forward":
-        return str(row.get("output_shape")).count(",") < _HEADS - 1
-    return kind == "getitem" or (phase == "backward" and kind in _PASSED_ON)
 
 
 def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:

@@ -38,7 +38,17 @@ _KNOWN = frozenset(
     (
         *(name for names in (*NEEDED.values(), *MEASURED.values()) for name in names),
         *("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out", "kernel_size", "groups"),
-        *("hw_in_px", "hw_out_px", "dtype", "tf32", "backward_ops", "accumulate_ops", "output_shape", "model"),
+        *(
+            "hw_in_px",
+            "hw_out_px",
+            "dtype",
+            "tf32",
+            "backward_ops",
+            "accumulate_ops",
+            "output_shape",
+            "input_shapes",
+            "model",
+        ),
         *("architecture", "n_experts", "option", "family", "precision", "memory_format", "compiled", "torch_version"),
         *("samples_per_s", "params"),
     )
