@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpugap.catalog.accelerators import gpu
 from gpugap.predict.artefact import NUMBERS, TREES, artefact
 from gpugap.predict.chip import chip_of
-from gpugap.catalog.accelerators import gpu
 from gpugap.predict.conformal import Spread, Widening, spread, spread_of
 from gpugap.predict.trees import Trees, trees_of
 
