@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from fitting.left_out import Miss, summary
+from fitting.reporting import report_of
 from gpugap.catalog.accelerators import gpu
 from gpugap.core.version import __version__
 from gpugap.predict.artefact import NUMBERS, SCHEMA, TREES, Artefact
@@ -85,6 +86,7 @@ def manifest_of(
         "kinds": list(kinds),
         "families": {table: sorted(set(names)) for table, names in families.items()},
         "fit_report": summary(misses),
+        "report": report_of(misses),
     }
 
 

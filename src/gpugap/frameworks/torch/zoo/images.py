@@ -18,16 +18,11 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from gpugap.core.errors import GpugapError, MissingExtra, Unsupported
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.trace.sources import Source, of_step
+from gpugap.frameworks.torch.zoo.torchvision import torchvision
 
-_SCHEMAS = (
-    "nms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-    "qnms(Tensor dets, Tensor scores, float iou_threshold) -> Tensor",
-)
-"""What torchvision's Python code registers itself for, whether or not its own library can be loaded."""
 _LARGE = 4096
 """Tensors from this size on keep what memory holds: initial values do not matter to a trace."""
 _INITIAL = ("uniform_", "normal_", "erfinv_", "trunc_normal_", "mul_", "add_", "clamp_", "fill_", "zero_", "bernoulli_")
-_libraries: list[torch.library.Library] = []
 
 
 class _Uninitialized(TorchDispatchMode):
@@ -40,21 +35,16 @@ class _Uninitialized(TorchDispatchMode):
 
 
 def timm() -> Any:
-    """The package, with torchvision's operators declared where its library does not fit this torch.
+    """The package, whatever torchvision is beside it.
 
     Raises:
         MissingExtra: timm is not installed, or does not start.
     """
-    for name in ("timm", "torchvision"):
-        if importlib.util.find_spec(name) is None:
-            raise MissingExtra(name, "validate")
-    if not _libraries:
-        _libraries.append(torch.library.Library("torchvision", "FRAGMENT"))
-        for schema in _SCHEMAS:
-            with contextlib.suppress(RuntimeError):  # torchvision's own library has declared it
-                _libraries[0].define(schema)
+    if importlib.util.find_spec("timm") is None:
+        raise MissingExtra("timm", "validate")
     try:
-        import timm as found
+        with torchvision():
+            import timm as found
     except (ImportError, RuntimeError) as error:
         raise MissingExtra(f"timm cannot be imported ({_first_line(error)}); a timm that can", "validate") from error
     return found
