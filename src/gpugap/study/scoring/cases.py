@@ -9,7 +9,7 @@ from typing import Any
 
 from gpugap.catalog import Gpu, gpu
 from gpugap.core.attention import Capability
-from gpugap.core.errors import GpugapError, Unsupported
+from gpugap.core.errors import AmbiguousName, UnknownName, Unsupported
 from gpugap.core.oplist import Op
 from gpugap.predict.memory import capability_of
 from gpugap.predict.table_ops import op_of_row
@@ -86,15 +86,22 @@ class Devices:
     def __init__(self, rows: Sequence[Gpu] | None = None) -> None:
         self._rows = rows
         self._known: dict[str, Gpu | None] = {}
+        self._several: dict[str, str] = {}
 
     def __call__(self, name: str) -> Gpu | None:
         """The GPU of that name; None for one that the catalog does not know, or knows several of."""
         if name not in self._known:
             try:
                 self._known[name] = gpu(name, self._rows)
-            except GpugapError:
+            except AmbiguousName as error:
+                self._known[name], self._several[name] = None, error.message
+            except UnknownName:
                 self._known[name] = None
         return self._known[name]
+
+    def reason(self, name: str) -> str:
+        """Why there is no GPU of that name."""
+        return self._several.get(name, f"device not in the catalog: {name}")
 
 
 def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Case]:
@@ -117,7 +124,7 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
             if not reason and measured is None:
                 reason = f"{column} is zero, negative, NaN or missing"
             if head["gpu"] is None:
-                reason = f"device not in the catalog: {device}"
+                reason = devices.reason(device)
             yield Case(**head, **made, measured_s=measured, reason=reason)
 
 
