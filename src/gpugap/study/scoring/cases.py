@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +14,7 @@ from gpugap.predict.memory import capability_of
 from gpugap.predict.table_ops import op_of_row
 from gpugap.study.scoring.nodes import nodes
 from gpugap.study.scoring.recipes import CAPABILITY, Recipe, language_kind
-from gpugap.study.scoring.tables import Table
+from gpugap.study.scoring.tables import Table, positive
 
 _MODES = {"training": "train", "train": "train", "inference": "inference", "forward": "inference"}
 _IMAGE_BATCH, _LANGUAGE_BATCH = 32, 2
@@ -119,19 +118,13 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
         head["gpu"] = devices(device)
         for made in make(row, head["gpu"]):
             column = made.pop("column")
-            measured = _positive(row.get(column))
+            measured = positive(row.get(column))
             reason = made.pop("reason", "")
             if not reason and measured is None:
                 reason = f"{column} is zero, negative, NaN or missing"
             if head["gpu"] is None:
                 reason = devices.reason(device)
             yield Case(**head, **made, measured_s=measured, reason=reason)
-
-
-def _positive(value: Any) -> float | None:
-    """A number above 0; None for anything else."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    return float(value) if usable else None
 
 
 def _op(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
@@ -155,7 +148,7 @@ def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
         names = ("n_layer", "d_model", "n_head", "d_ffn", "vocab", "seq_len")
         ours = ("layers", "width", "heads", "inner", "vocabulary", "length")
         sizes = [(name, _whole(row, column)) for name, column in zip(ours, names, strict=True)]
-        experts = _positive(row.get("n_experts"))
+        experts = positive(row.get("n_experts"))
         sizes.append(("experts", int(experts) if experts and experts > 1 else 0))
         batch = _whole(row, "batch_size")
         start = 1 if batch == 1 else _LANGUAGE_BATCH
@@ -186,7 +179,7 @@ def _image(row: Mapping[str, Any], found: Gpu | None) -> Iterator[dict[str, Any]
             capability=_capability(found) if modern else CAPABILITY,
         )
         last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
-        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(_positive(row.get("params")) or 0))}
+        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(positive(row.get("params")) or 0))}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
 
@@ -206,7 +199,7 @@ def _mode(row: Mapping[str, Any]) -> str:
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = _positive(row.get(name))
+    value = positive(row.get(name))
     if value is None or value != int(value):
         raise Unsupported(f"{name} is no positive whole number")
     return int(value)
