@@ -42,7 +42,7 @@ _KINDS = ("batch norm", "norm", "elementwise", "softmax", "reduction", "pool", "
 _MIXED = ("norm", "elementwise", "softmax", "copy", "pool", "reduction")
 HALF: dict[str, tuple[float, float]] = {
     "matrix.utilization": (0.2, 1.0),
-    "matrix.narrow": (1.0, 100.0),
+    "matrix.narrow": (0.1, 25.0),
     "matrix.prologue": (1.0, 1000.0),
     "matrix.quantized": (0.05, 1.0),
     "matrix.alone": (0.01, 3.0),
@@ -191,7 +191,7 @@ def begin_half(constants: Constants) -> Constants:
     engine = replace(
         constants.matrix,
         utilization=0.95,
-        narrow=4.0,
+        narrow=1.0,
         prologue=64.0,
         quantized=0.6,
         alone=0.3,

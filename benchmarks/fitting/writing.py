@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -19,9 +19,19 @@ from gpugap.core.version import __version__
 from gpugap.predict.artefact import NUMBERS, SCHEMA, TREES, Artefact
 from gpugap.predict.chip import chip_of
 from gpugap.predict.conformal import Spread, Widening, spread
+from gpugap.predict.table_ops import TABLE_KINDS
 from gpugap.predict.trees import Trees
 
+_KINDS = {
+    "gemm": ("bmm", "linear"),
+    "conv": ("conv",),
+    "softmax": ("softmax",),
+    "norm": ("ln",),
+    "elementwise": tuple(kind for kind in TABLE_KINDS if kind not in ("bmm", "linear", "conv", "softmax", "ln")),
+}
 _SPREADS = {
+    **{f"seen alone {kind}": tuple(f"shapes {name}" for name in names) for kind, names in _KINDS.items()},
+    **{f"unseen alone {kind}": tuple(f"ops, GPU {name}" for name in names) for kind, names in _KINDS.items()},
     "seen alone": ("shapes",),
     "unseen alone": ("ops, GPU",),
     "seen single": ("transformers, family",),
@@ -33,7 +43,6 @@ _SPREADS = {
     "unseen": ("transformers, GPU", "images inference, GPU"),
 }
 """Left-out cases behind each spread; a case counts by how its name begins."""
-_LEAST_LIMITED = 1.0
 
 
 def spreads_of(misses: Sequence[Miss]) -> dict[str, Spread]:
@@ -43,24 +52,29 @@ def spreads_of(misses: Sequence[Miss]) -> dict[str, Spread]:
         own = [miss for miss in misses if miss.case.startswith(cases)]
         if own:
             found[name] = spread([miss.log_ratio for miss in own], len({miss.group for miss in own}))
+    if {"seen half inference", "unseen half"} <= found.keys():
+        found["unseen half"] = _both(found["seen half inference"], found["unseen half"])
     return found
+
+
+def _both(family: Spread, device: Spread) -> Spread:
+    """A new model on a new GPU: both errors, taken to be independent, as each was left out while the other stayed."""
+    return replace(device, factor=float(np.exp(np.hypot(np.log(family.factor), np.log(device.factor)))))
 
 
 def widening_of(misses: Sequence[Miss], spreads: Mapping[str, Spread]) -> Widening:
     """How much wider intervals must be on power-limited cards that were left out, and on generations never seen.
 
-    The first is the ratio of the conformal quantiles; the second that of the worst left-out GPU to all of them, as
-    every GPU left out here still has a relative among those that stayed, or is the only one of its generation.
+    The first is the ratio of the quantiles of left-out transformers. The second makes intervals of steps as wide as
+    those of single calls on left-out GPUs: on a generation never seen errors need not average out over a step.
     """
-    own = {
-        key: [miss.log_ratio for miss in misses if miss.key == key and miss.case in ("transformers, GPU",)]
-        for key in {miss.key for miss in misses}
-    }
     usual = float(np.log(spreads["unseen single"].factor))
-    limited = [value for key, values in own.items() if chip_of(gpu(key)).power_limited for value in values]
-    worst = max((float(np.quantile(np.abs(values), 0.9)) for values in own.values() if len(values) > 1), default=usual)
+    limited = [
+        miss.log_ratio for miss in misses if miss.case == "transformers, GPU" and chip_of(gpu(miss.key)).power_limited
+    ]
     power = float(np.log(spread(limited, 1).factor)) / usual if limited else 1.0
-    return Widening(max(_LEAST_LIMITED, round(power, 3)), max(_LEAST_LIMITED, round(worst / usual, 3)))
+    alone = float(np.log(spreads["unseen alone"].factor)) / usual
+    return Widening(max(1.0, round(power, 3)), max(1.0, round(alone, 3)))
 
 
 def manifest_of(
@@ -75,12 +89,18 @@ def manifest_of(
         kinds: of operators.
     """
     rows = {key: gpu(key) for key in sorted(keys)}
+    single = {miss.key for miss in misses if miss.case.startswith("ops")}
     return {
         "date": datetime.now(UTC).date().isoformat(),
         "gpugap": __version__,
         "versions": {name: version(name) for name in ("numpy", "scipy", "scikit-learn")},
         "gpus": {
-            key: {"vendor": row.vendor, "architecture": row.architecture, "rows": keys[key]}
+            key: {
+                "vendor": row.vendor,
+                "architecture": row.architecture,
+                "rows": keys[key],
+                "precisions": ["single" if key in single else "half"],
+            }
             for key, row in rows.items()
         },
         "kinds": list(kinds),

@@ -92,7 +92,9 @@ def test_models_of_timm():
     training = image("resnet18", 64, "train", modern=False)
     assert training.first.optimizer == "SGD"
     assert {op.phase for op in training.first.ops} == {"forward", "backward", "optimizer"}
-    assert image("vit_tiny_patch16_224", 384).first.attention
+    wide = image("vit_tiny_patch16_224", 384).first
+    assert wide.attention
+    assert {op.dtype for op in wide.ops if op.name == "aten.native_layer_norm"} == {"float16"}
     assert not image("vit_tiny_patch16_224", modern=False).first.attention
     with pytest.raises(Unsupported, match="has no architecture nosuchnet"):
         image("nosuchnet")

@@ -11,7 +11,7 @@ from gpugap.catalog.accelerators import Gpu
 from gpugap.core.oplist import Op
 from gpugap.predict.artefact import Artefact, artefact
 from gpugap.predict.chip import chip_of
-from gpugap.predict.conformal import Spread, spread_of
+from gpugap.predict.conformal import spread_of
 from gpugap.predict.kernels import Floats, kernels_of
 from gpugap.predict.latency import times_of
 from gpugap.predict.prediction import Domain, Method
@@ -28,12 +28,13 @@ class Alone:
 
     Attributes:
         seconds: of each call.
-        spread: that holds for them; None for baselines.
+        factors: a time divided and multiplied by it holds `gpugap.predict.conformal.LEVEL` of the measured ones; None
+            for baselines.
         domain: whether the GPU was in the calibration data.
     """
 
     seconds: Floats
-    spread: Spread | None
+    factors: Floats | None
     domain: Domain
 
 
@@ -62,8 +63,12 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
     floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
     floor = np.bincount(call_of, floors[kernels.place], len(calls))
     seconds = np.maximum(floor, known.wait_share * floor + busy)
-    found, _ = spread_of(known.spreads, known.widening, chip, (domain, "alone", ""))
-    return Alone(seconds, found, domain)
+    tested: Domain = "seen" if domain == "seen" else "unseen"  # every generation was left out in its turn
+    spreads = {
+        kind: spread_of(known.spreads, known.widening, chip, (tested, "alone", kind))[0].factor
+        for kind in {call[0].kind for call in calls}
+    }
+    return Alone(seconds, np.array([spreads[call[0].kind] for call in calls]), domain)
 
 
 def floor_of(op: Op, key: str, known: Artefact) -> float:

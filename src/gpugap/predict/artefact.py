@@ -56,11 +56,17 @@ class Artefact:
         """Those of a GPU."""
         return self.gpu_constants.get(key, self.constants)
 
-    def domain_of(self, gpu: Gpu) -> Domain:
-        """Whether a GPU, or one of its vendor and architecture, was in the calibration data."""
-        if gpu.key in self.manifest["gpus"]:
+    def domain_of(self, gpu: Gpu, precision: str = "single") -> Domain:
+        """Whether a GPU, or one of its vendor and architecture, was in the calibration data.
+
+        Args:
+            gpu: a row of the catalog.
+            precision: ``single`` or ``half``; a GPU that was seen in the other alone is unseen.
+        """
+        own = self.manifest["gpus"].get(gpu.key)
+        if own is not None and precision in own["precisions"]:
             return "seen"
-        kin = {(gpu["vendor"], gpu["architecture"]) for gpu in self.manifest["gpus"].values()}
+        kin = {(row["vendor"], row["architecture"]) for row in self.manifest["gpus"].values()}
         return "unseen" if (gpu.vendor, gpu.architecture) in kin else "extrapolated"
 
 

@@ -27,6 +27,7 @@ class Chip:
         matrix: whether each rate is that of matrix units.
         bandwidth_byte_per_s: of device memory.
         processors: SMs, compute units, cores.
+        clock_hz: highest of the data sheet; `USUAL_CLOCK_HZ` where it states none.
         l2_bytes: last cache shared by all of them; 0 where unknown.
         power_share: watts a unit of peak rate, over the median of its generation; at most 1. Below 1 the power limit,
             not the clock of the data sheet, sets the sustained rate.
@@ -41,6 +42,7 @@ class Chip:
     matrix: tuple[bool, ...]
     bandwidth_byte_per_s: float
     processors: int
+    clock_hz: float
     l2_bytes: int
     power_share: float
     shared_issue: bool = False
@@ -52,6 +54,8 @@ class Chip:
         return self.power_share < LIMITED
 
 
+USUAL_CLOCK_HZ = 1.7e9
+"""The catalog's median."""
 LIMITED = 0.7
 """Power share below which a card counts as limited by power."""
 
@@ -87,6 +91,7 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         tuple(matrix),
         gpu.memory_bandwidth_bytes_per_s,
         processors,
+        gpu.boost_clock_mhz * 1e6 if gpu.boost_clock_mhz else USUAL_CLOCK_HZ,
         int((gpu.l2_cache_mib or 0.0) * _MIB),
         _power_share(gpu, _packaged_watts() if rows is None else _usual_watts(rows)),
         _shared_issue(gpu.compute_capability),

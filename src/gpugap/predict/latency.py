@@ -85,7 +85,7 @@ def predict(
     return Prediction(
         gpu_id=gpu.key,
         gpu_name=gpu.name,
-        domain=known.domain_of(gpu),
+        domain=known.domain_of(gpu, precision_of(ops)),
         method=method,
         workload=ops.name,
         mode=ops.mode,
@@ -239,14 +239,20 @@ def _peak(kernels: Kernels, chip: Chip) -> float:
     return chip.rates_flop_per_s[int(np.argmax(flops))]
 
 
+def precision_of(ops: OpList) -> str:
+    """``half`` or ``single``, by what the step was set to."""
+    return "half" if ops.precision in _HALF else "single"
+
+
 def _estimate(
     seconds: float, asked: tuple[OpList, Gpu, Chip], known: Artefact, method: Method, calibration: Common | None
 ) -> Estimate:
     ops, gpu, chip = asked
     if method != "model":
         return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
-    domain = known.domain_of(gpu)
-    case = (domain, "half" if ops.precision in _HALF else "single", ops.mode)
+    precision = precision_of(ops)
+    domain = known.domain_of(gpu, precision)
+    case = (domain, precision, ops.mode)
     found, name = spread_of(known.spreads, known.widening, chip, case)
     how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
     if calibration is not None:

@@ -16,6 +16,8 @@ TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (128, 
 """Tiles of the result, either way round, that cuBLAS and cuDNN choose among."""
 SPLITS = (1, 2, 4, 8, 16, 32)
 """Parts of the contraction that run next to each other and are added up afterwards."""
+FED = 128
+"""Operations a clock of a processor of 64 multiply-add units, to which an engine's ``narrow`` is stated."""
 _LONG = 512
 """Contractions shorter than this are not split."""
 _MULTIPLYING: tuple[Form, ...] = ("product", "dense", "pointwise", "grouped", "attention")
@@ -69,6 +71,7 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     winograd = (kernels.window[rows] == WINOGRAD_WINDOW) & kernels.same[rows] & kernels.is_form("dense")[rows]
     spared = np.where(winograd & (peak == chip.rates_flop_per_s[0]), constants.winograd, 1.0)
     rate = peak / chip.processors
+    narrow = engine.narrow * rate / chip.clock_hz / FED
     best = np.full(len(m), np.inf)
     most = engine.utilization * (constants.shared_issue if chip.shared_issue and engine is constants.vector else 1.0)
     single = (batch == 1) | (k >= _LONG * 8)
@@ -76,8 +79,8 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     for tile in TILES:
         for rows_of_tile, columns in {tile, tile[::-1]}:
             area = rows_of_tile * columns
-            reached = most * area / (area + engine.narrow * (rows_of_tile + columns))
-            share = sustained_share(chip, engine, np.asarray(reached))
+            reached = most * area / (area + narrow * (rows_of_tile + columns))
+            share = sustained_share(chip, engine, reached)
             count = batch * np.ceil(m / rows_of_tile) * np.ceil(n / columns)
             for split in SPLITS:
                 waves = count * split / chip.processors

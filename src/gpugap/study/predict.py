@@ -68,11 +68,14 @@ class Batches:
 
     Args:
         traced: at two batch sizes.
+        own: this CPU.
         with_optimizer: whether the optimizer's operators are left in.
     """
 
-    def __init__(self, traced: Traced, *, with_optimizer: bool) -> None:
+    def __init__(self, traced: Traced, own: CpuTimes, *, with_optimizer: bool) -> None:
         self._traced = traced
+        self._own = own
+        self._cpu: dict[int, Estimate] = {}
         self._with_optimizer = with_optimizer
         self._known: dict[int, OpList] = {}
 
@@ -89,6 +92,12 @@ class Batches:
                 found = replace(found, ops=kept, optimizer="")
             self._known[batch] = found
         return self._known[batch]
+
+    def cpu(self, batch: int) -> Estimate:
+        """The step on this CPU."""
+        if batch not in self._cpu:
+            self._cpu[batch] = self._own.at(batch, self.at)
+        return self._cpu[batch]
 
     @property
     def why(self) -> str:
@@ -231,7 +240,7 @@ def forecast(
     for one in gpus:
         capability = _capability(one)
         traced = tracer.trace(replace(wish, capability=capability or _LIKE))
-        batches = known.setdefault(id(traced), Batches(traced, with_optimizer=asked.with_optimizer))
+        batches = known.setdefault(id(traced), Batches(traced, own, with_optimizer=asked.with_optimizer))
         told = {} if capability else {"attention": _LIKE_TOLD}
         maker = _Maker(one, batches, asked, calibrated, wish.channels_last, told)
         try:
@@ -308,8 +317,8 @@ class _Maker:
 
 def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, fits: FitVerdict | None, sweep: bool) -> Forecast:
     found, training = maker.at(batch), maker.asked.training
-    cpu = own.at(batch, maker.batches.at)
-    points = tuple(_swept(maker, own)) if sweep else ()
+    cpu = maker.batches.cpu(batch)
+    points = tuple(_swept(maker)) if sweep else ()
     step = found.step_time
     return Forecast(
         prediction=found,
@@ -324,9 +333,9 @@ def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, fits: FitVerdict | No
     )
 
 
-def _swept(maker: _Maker, own: CpuTimes) -> Iterator[SweepPoint]:
+def _swept(maker: _Maker) -> Iterator[SweepPoint]:
     for size in maker.batches.sizes:
-        yield SweepPoint(size, maker.at(size).step_time, own.at(size, maker.batches.at))
+        yield SweepPoint(size, maker.at(size).step_time, maker.batches.cpu(size))
 
 
 def _unknown(batches: Batches, *, swept: bool) -> Estimate:

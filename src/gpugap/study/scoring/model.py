@@ -19,10 +19,10 @@ class Model:
     def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
         """Calls between two events, by the thousand."""
         found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
-        factor = found.spread.factor if found.spread else None
+        factors = found.factors.tolist() if found.factors is not None else [None] * len(calls)
         return [
             Answer(value, value / factor if factor else None, value * factor if factor else None, found.domain, limited)
-            for value in found.seconds.tolist()
+            for value, factor in zip(found.seconds.tolist(), factors, strict=True)
         ]
 
     def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:
