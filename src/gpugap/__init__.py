@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gpugap.study.fit import fit as fit
     from gpugap.study.fit import step as step
     from gpugap.trends.api import trends as trends
+    from gpugap.tune.api import tune as tune
+    from gpugap.tune.result import Tuned as Tuned
 
 _HOMES = {
     "Cell": "gpugap.core.cell",
@@ -35,12 +37,14 @@ _HOMES = {
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
+    "Tuned": "gpugap.tune.result",
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
+    "tune": "gpugap.tune.api",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +31,14 @@ from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
+from gpugap.measure.outcome import outcome, seed_python
 from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
 from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
-from gpugap.sensors.libraries import allocator
+from gpugap.sensors.libraries import ALLOCATOR_PACKAGES, allocator
 from gpugap.sensors.redact import redacted
 from gpugap.workloads import workload
 from gpugap.workloads.data import load_batch
@@ -68,7 +70,7 @@ class Report:
 def measure(job: Job, framework: Framework, report: Report) -> Status:
     """Runs one job in this process and fills the report; returns its status."""
     content, phases = report.content, report.content["phases"]
-    if job.arrays is not None:
+    if job.arrays is not None and job.purpose == "parity":
         report.enter("parity")
         save(job.arrays, collect(job, framework))
         content["versions"] = dict(framework.versions())
@@ -77,7 +79,12 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     framework.apply(job.cell, job.setting, own_seed)
     report.enter("build")
     begin = time.perf_counter()
-    step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
+    if job.purpose == "outcome":
+        seed_python(job.seed)
+    own = job.target.path is not None
+    step = load_step(job.target, job.cell, job.setting.workers) if own else _built_in(job, framework)
+    if job.purpose == "outcome":
+        return _outcome(job, framework, report, step)
     body = framework.body(step, job.cell, job.setting)
     phases["build_s"] = time.perf_counter() - begin
     content["versions"] = dict(framework.versions())
@@ -108,10 +115,21 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     steady, result = run_window(body, clock, job.steps)
     content["guards"] = guard.end(step, content["settings"])
     content["step_time_s"] = content["step_time_s"] + steady
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
     if compiled := content["guards"]["compilations"]:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _outcome(job: Job, framework: Framework, report: Report, step: Any) -> Status:
+    """What the step computes, left in a file for the parent."""
+    report.enter("results")
+    assert job.arrays is not None
+    save(job.arrays, outcome(job, framework, step))
+    report.content["versions"] = dict(framework.versions())
+    report.content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    return "ok"
 
 
 def _details(job: Job, framework: Framework, report: Report, step: Any, body: Callable[[], Any]) -> Status:
@@ -144,6 +162,7 @@ def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str
 
 def _built_in(job: Job, framework: Framework) -> Any:
     spec = workload(job.cell.workload)
+    spec = replace(spec, dropout=0.0) if job.purpose == "outcome" else spec
     channels, height, width = spec.input_shape
     needed = 4 * job.cell.batch * spec.images * channels * height * width
     if needed > available_memory_bytes():
@@ -166,8 +185,25 @@ def _check_allocator(setting: Setting) -> str:
     """
     found = allocator()
     if setting.allocator not in (None, found):
-        raise Unsupported(f"{setting.allocator} cannot be loaded here", "install it: apt install libtcmalloc-minimal4")
+        remedy = f"install it: apt install {ALLOCATOR_PACKAGES.get(setting.allocator, 'libtcmalloc-minimal4')}"
+        raise Unsupported(f"{setting.allocator} cannot be loaded here", remedy)
     return found
+
+
+def _bind(setting: Setting) -> None:
+    """Binds this process, and every thread it will start, to the setting's cores.
+
+    Raises:
+        Unsupported: the system binds no processes, or the cores are not this process's.
+    """
+    if setting.cores is None:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise Unsupported("this system does not bind processes to cores", "leave the affinity alone")
+    try:
+        os.sched_setaffinity(0, setting.cores)
+    except OSError as error:
+        raise Unsupported(f"cores {setting.cores} cannot be had: {error.strerror}", "see taskset -p $$") from error
 
 
 def _limit_memory(device: str) -> None:
@@ -233,6 +269,7 @@ def main() -> None:
     try:
         report.enter("import")
         begin = time.perf_counter()
+        _bind(job.setting)
         framework = load(job.cell.framework)
         report.content["phases"]["import_s"] = time.perf_counter() - begin
         report.content["allocator"] = _check_allocator(job.setting)

@@ -19,6 +19,7 @@ DEFAULT, TUNED = "as it comes", "tuned"
 _TUNINGS = {
     "default": DEFAULT,
     "tuned-basic": TUNED,
+    "tuned": TUNED,
     "tuned-each": "tuned in its own way",
     "allocator": "with another allocator",
     "onednn": "with oneDNN switched",

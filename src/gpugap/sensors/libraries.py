@@ -43,11 +43,12 @@ def allocator(root: Path = Path("/")) -> str:
     return next((match[1] for match in found if match), "system")
 
 
-def preloadable_allocators() -> dict[str, str]:
-    """Allocators installed here that the loader can put before the C library's (Linux): file names by name.
+ALLOCATOR_PACKAGES = {"tcmalloc": "libtcmalloc-minimal4", "jemalloc": "libjemalloc2"}
+"""Packages of Debian and Ubuntu that bring the allocators."""
 
-    They are tcmalloc and jemalloc, as ``apt install libtcmalloc-minimal4`` and ``libjemalloc2`` bring them.
-    """
+
+def preloadable_allocators() -> dict[str, str]:
+    """Allocators installed here that the loader can put before the C library's (Linux): file names by name."""
     if sys.platform != "linux":
         return {}
     known = {"tcmalloc": ("tcmalloc_minimal", "tcmalloc"), "jemalloc": ("jemalloc",)}

@@ -99,6 +99,13 @@ def _modules(step: Step) -> Iterator[Any]:
             yield from (module for _, module in nnx.iter_modules(model))
 
 
+def drop_nothing(step: Step) -> None:
+    """Turns every dropout layer of a step off."""
+    for layer in _modules(step):
+        if isinstance(layer, nnx.Dropout):
+            layer.rate = 0.0
+
+
 def _compute_type(step: Step) -> str | None:
     """The type that layers are told to compute in; ``None`` where it is that of parameters and inputs."""
     found = {str(jax.numpy.dtype(layer.dtype)) for layer in _modules(step) if getattr(layer, "dtype", None) is not None}

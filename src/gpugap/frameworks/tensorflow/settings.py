@@ -89,6 +89,13 @@ def memory_format(step: Step) -> str | None:
     return found.pop() if len(found) == 1 else "mixed" if found else None
 
 
+def drop_nothing(step: Step) -> None:
+    """Turns every dropout layer of a step off."""
+    for layer in _layers(step):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+
 def _autocast_dtype(step: Step) -> str | None:
     """What layers compute in that keep their parameters in another precision; None without such layers."""
     found = {layer.compute_dtype for layer in _layers(step) if layer.compute_dtype != layer.variable_dtype}

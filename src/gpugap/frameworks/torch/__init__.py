@@ -80,9 +80,15 @@ class TorchFramework:
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The function that runs the step once."""
+        backend = self._backend(cell.device)
         if cell.execution == "compile":
-            compile_models(step)
-        return body(step, setting, self._backend(cell.device).autocast_kind)
+            compile_models(step, setting.compile_mode)
+        made = body(step, setting, backend.autocast_kind)
+        return backend.captured(step, made) if setting.cuda_graph else made
+
+    def drop_nothing(self, step: Step) -> None:
+        """Turns dropout off."""
+        compiled.drop_nothing(step)
 
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Threads, math mode, memory format and autocast in force, read from torch and from the step's tensors."""
