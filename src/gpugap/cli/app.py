@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from gpugap.cli import catalog, compare, doctor, fit, measure, parity, records, report, study, trends
+from gpugap.cli import catalog, compare, doctor, fit, measure, parity, records, report, study, trends, tune
 from gpugap.cli.config import load_config
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
@@ -36,6 +36,7 @@ app.command("study")(study.study)
 app.command("measure")(measure.measure)
 app.command("compare")(compare.compare)
 app.command("fit")(fit.fit)
+app.command("tune")(tune.tune)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpugap.core.record import Record
     from gpugap.predict.fit import Fit
     from gpugap.trends.overview import Overview
+    from gpugap.tune.ladder import Ladder
 
 
 def report(
@@ -87,6 +88,7 @@ def write_page(
     *,
     fits: Sequence[Fit] = (),
     history: bool = False,
+    tunings: Sequence[Ladder] = (),
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
@@ -97,6 +99,7 @@ def write_page(
         form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
         fits: predictions of memory, for a section of their own.
         history: whether GPU memory then, now and next is shown, too.
+        tunings: what tuning found; those of the tuned cells among the records are shown, too.
 
     Raises:
         InputError: the file cannot be written.
@@ -106,13 +109,16 @@ def write_page(
     from gpugap.core.errors import UnknownName
     from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
+    from gpugap.tune.ladder import ladders_of
 
     named = page.suffix.lstrip(".") if page.suffix.lstrip(".") in FORMATS else "html"
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
     if form == "html":
-        text = render_page(records, command=command, fits=fits, history=_history() if history else None)
+        ladders = (*tunings, *ladders_of(records))
+        past = _history() if history else None
+        text = render_page(records, command=command, fits=fits, history=past, tunings=ladders)
     else:
         text = render(records, form)
     with writing(page):

@@ -126,9 +126,12 @@ def match(side_a: Sequence[CellSummary], side_b: Sequence[CellSummary]) -> list[
 
 def _nearest(one: CellSummary, others: Sequence[CellSummary]) -> list[CellSummary]:
     def distance(other: CellSummary) -> int:
+        tunings = {one.cell.tuning, other.cell.tuning}
         factors = set(differing(one.cell, other.cell)) - {"tuning"}
-        if {one.cell.tuning, other.cell.tuning} & {"tuned-basic", "tuned-each"}:
+        if tunings & {"tuned-basic", "tuned-each", "tuned"}:
             factors.discard("precision")  # a part of these tunings
+        if "tuned" in tunings:
+            factors -= {"execution", "profile"}  # likewise
         return len(factors)
 
     same = [o for o in others if (o.cell.workload, o.cell.mode) == (one.cell.workload, one.cell.mode)]
@@ -182,13 +185,22 @@ def judged_together(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _same_work(a: Cell, b: Cell) -> bool:
-    names = ("workload", "mode", "batch", "framework", "data", "execution", "extra")
-    return all(getattr(a, name) == getattr(b, name) for name in names)
+    """Whether two cells do the same; the execution mode is a part of what tuning has found."""
+    names = [
+        "workload",
+        "mode",
+        "batch",
+        "framework",
+        "data",
+        *(["execution"] if "tuned" not in (a.tuning, b.tuning) else []),
+    ]
+    extras = [{name: value for name, value in cell.extra if name != "profile"} for cell in (a, b)]
+    return all(getattr(a, name) == getattr(b, name) for name in names) and extras[0] == extras[1]
 
 
 def _is_base(a: Cell, b: Cell) -> bool:
     if a.device != "cpu" or a.tuning not in USUAL_TUNINGS:
         return False
     if b.device == "cpu":
-        return a.tuning == "default" and b.tuning == "tuned-basic"
+        return a.tuning == "default" and b.tuning in ("tuned-basic", "tuned")
     return True

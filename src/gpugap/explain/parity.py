@@ -29,12 +29,14 @@ def proofs(records: Iterable[Record]) -> frozenset[Proof]:
 def verified(a: Cell, b: Cell, known: frozenset[Proof]) -> bool | None:
     """Whether both cells have passed a check; None where there is nothing to check: one framework in one mode.
 
+    What ``gpugap tune`` found has been held against its baseline there, whatever its mode.
+
     Args:
         a: one side.
         b: the other.
         known: what has passed.
     """
-    if (a.framework, a.execution) == (b.framework, b.execution):
+    if a.framework == b.framework and (a.execution == b.execution or "tuned" in (a.tuning, b.tuning)):
         return None
     return _proof(a) in known and _proof(b) in known
 

@@ -25,8 +25,10 @@ from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
 from gpugap.report.training import training
 from gpugap.report.trends import trends
+from gpugap.report.tuning import tuning_lead, tuning_section
 from gpugap.stats.warmup import MIN_STEPS
 from gpugap.trends.overview import Overview
+from gpugap.tune.ladder import Ladder
 
 TITLE = "What a GPU changes"
 _FEW, _MANY = 2, 5
@@ -59,6 +61,7 @@ def render_page(
     title: str = TITLE,
     fits: Sequence[Fit] = (),
     history: Overview | None = None,
+    tunings: Sequence[Ladder] = (),
 ) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
@@ -68,13 +71,17 @@ def render_page(
         title: of the document.
         fits: predictions of memory, for a section of their own.
         history: of GPU memory, shown in a section of its own; left out where None.
+        tunings: what tuning found, for a section of their own.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command, fits, history) if part[1].text}
-    header = joined([_header(contents, title, fits), _links(parts)], Html("\n"))
+    told = {anchor: part for anchor, part in _sections(contents, command, history) if part[1].text}
+    beside = {"tuning": ("Tuned", tuning_section(tunings)), "memory": ("Does it fit?", fit_section(fits))}
+    parts = {**told, **{anchor: part for anchor, part in beside.items() if part[1].text}}
+    parts["again"] = ("Measure it again", _again(contents, command))
+    header = joined([_header(contents, title, _lead(contents, fits, tunings)), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -88,14 +95,21 @@ def render_page(
     )
 
 
-def _header(contents: Contents, title: str, fits: Sequence[Fit]) -> Html:
+def _lead(contents: Contents, fits: Sequence[Fit], tunings: Sequence[Ladder]) -> Html | None:
+    """The answer of a page without records; None where records give it."""
+    if contents.records or not (fits or tunings):
+        return None
+    return fit_lead(fits) if fits else tuning_lead(tunings)
+
+
+def _header(contents: Contents, title: str, lead: Html | None) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
     first = joined([tag("b", title), f" · gpugap · {_dates(contents)}"])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", found.lead if contents.records or not fits else fit_lead(fits)),
+        tag("h1", found.lead if lead is None else lead),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
@@ -108,9 +122,7 @@ def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
     return tag("nav", joined([tag("a", part[0], href=f"#{anchor}") for anchor, part in parts.items()], "\n"))
 
 
-def _sections(
-    contents: Contents, command: str, fits: Sequence[Fit], history: Overview | None
-) -> Iterator[tuple[str, tuple[str, Html]]]:
+def _sections(contents: Contents, command: str, history: Overview | None) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
     if contents.records:
         yield "speedups", ("Speedups", _speedups(contents))
@@ -125,8 +137,6 @@ def _sections(
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
-    yield "memory", ("Does it fit?", fit_section(fits))
-    yield "again", ("Measure it again", _again(contents, command))
 
 
 def _speedups(contents: Contents) -> Html:

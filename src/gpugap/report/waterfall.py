@@ -92,7 +92,7 @@ def proof(pair: Pair) -> Html:
     return tag("span", "unverified", css="met not-met")
 
 
-def _time(speedup: Estimate) -> Estimate:
+def as_time(speedup: Estimate) -> Estimate:
     """Time after a change over the time before it, of a speedup."""
     value, low, high = (None if end is None else 1 / end for end in (speedup.value, speedup.high, speedup.low))
     return Estimate(value, low, high, speedup.level, "1", speedup.kind, speedup.method, speedup.n)
@@ -116,11 +116,11 @@ def _bars(one: FrameworkComparison, contents: Contents) -> Iterator[Bar]:
     for row in _published(one):
         label = f"published: through {row.cause}"
         under = f"{names.framework(row.b)} over {names.framework(row.a)}, mode not stated"
-        yield Bar(Line(group, label, under, _time(row.speedup), row.source), 1.0)
+        yield Bar(Line(group, label, under, as_time(row.speedup), row.source), 1.0)
 
 
 def _line(group: str, label: str, pair: Pair) -> Line:
-    comparison, ratio = pair.comparison, _time(pair.comparison.speedup)
+    comparison, ratio = pair.comparison, as_time(pair.comparison.speedup)
     told = "unknown" if ratio.value is None else percent(ratio.value)
     note = told if pair.verified else "unverified"
     under = f"{names.setting(pair.a.cell)} → {names.setting(pair.b.cell)}"
@@ -146,8 +146,8 @@ def _sheet(groups: Sequence[tuple[str, Sequence[Bar]]], axis: Axis, name: str) -
         *labels([(y, bar.line) for y, bar in placed]),
         Marks("rule", [{"x": 1.0, "y": 0, "y2": height}], _DASHED),
         Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
-        *_links(placed),
-        *_measured([(y, bar) for y, bar in placed if bar.line.estimate.kind == "measured"]),
+        *links(placed),
+        *measured_bars([(y, bar) for y, bar in placed if bar.line.estimate.kind == "measured"]),
         *_hatched([(y, bar) for y, bar in placed if bar.line.estimate.kind == "published"]),
     ]
     told = "; ".join(
@@ -157,7 +157,7 @@ def _sheet(groups: Sequence[tuple[str, Sequence[Bar]]], axis: Axis, name: str) -
     return draw(marks, axis, height, name, f"What the difference between frameworks is made of. {told}")
 
 
-def _links(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
+def links(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
     """From the end of each change down to the beginning of the next."""
     rows = [
         {"x": bar.end, "y": y + _HALF, "y2": below - _HALF}
@@ -167,7 +167,8 @@ def _links(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
     yield Marks("rule", rows, {"stroke": "var(--muted)", "stroke_width": 1})
 
 
-def _measured(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
+def measured_bars(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
+    """Bars with their whiskers, by their places; gray where nothing is settled."""
     for settled, color in ((True, "var(--measured)"), (False, "var(--open)")):
         mine = [(y, bar) for y, bar in placed if bar.line.settled is settled]
         bars = [{**_ends(bar), "y": y - _HALF, "y2": y + _HALF} for y, bar in mine]
@@ -213,14 +214,14 @@ def _rows(one: FrameworkComparison) -> Iterator[list[Content]]:
         apart = "100 %" if any(one.shares()) else _none("no difference" if one.steps else "not taken apart")
         yield _row(tag("b", "the whole"), effect.pair, apart)
     for row in _published(one):
-        ratio = _time(row.speedup)
+        ratio = as_time(row.speedup)
         numbers: list[Content] = [percent(ratio.value or 1.0), figures.shown(ratio), interval(ratio), _none("none")]
         told = f"published: {row.cause} ({row.source})"
         yield [told, *numbers, _none("not measured here"), _none("not stated"), kind_badge("published")]
 
 
 def _row(name: Content, pair: Pair, share: Content) -> list[Content]:
-    ratio = _time(pair.comparison.speedup)
+    ratio = as_time(pair.comparison.speedup)
     return [
         two_lines(name, f"{names.setting(pair.a.cell)} → {names.setting(pair.b.cell)}"),
         _none("unknown") if ratio.value is None else percent(ratio.value),

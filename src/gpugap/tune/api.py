@@ -166,9 +166,8 @@ class _Tuning:
             raise error_of(error.get("code", ""), error["message"], error.get("remedy", ""))
         cost_s = trials.cost_s(BASE, WINDOW_S)
         least_s = trials.spent_s() + 2 * proving.least_s((BASE,), trials) + 2 * cost_s + 3 * cost_s * check_accuracy
-        if least_s > trials.left_s() + trials.spent_s():
-            budget = duration(trials.left_s() + trials.spent_s())
-            message = f"a budget of {budget} is too small for one confirmed answer"
+        if least_s > trials.budget_s:
+            message = f"a budget of {duration(trials.budget_s)} is too small for one confirmed answer"
             raise BadValue(message, f"give --budget {_rounded(least_s)} or more, or a smaller --batch")
         if check_accuracy:
             self._refer()
@@ -254,9 +253,7 @@ class _Tuning:
         cell, base = trials.subject.cell, trials.subject.setting
         setting, execution = winner.setting(base), winner.execution(cell.execution or "")
         failed = [LeftOut(arm.label, error["message"]) for arm, error in trials.failures.items() if arm.batch is None]
-        effort = Effort(
-            trials.left_s() + trials.spent_s(), trials.spent_s(), trials.processes, found.rounds, found.complete
-        )
+        effort = Effort(trials.budget_s, trials.spent_s(), trials.processes, found.rounds, found.complete)
         return Tuned(
             cell=cell,
             machine=str(self._environment["machine"]),

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from statistics import fmean
 from typing import Any
 
 from gpugap.core.cell import Cell
 from gpugap.core.estimate import Estimate, unknown
 from gpugap.core.setting import Setting
 from gpugap.core.table import html_table, text_table
-from gpugap.core.units import UNKNOWN, gibibytes, seconds, significant
+from gpugap.core.units import UNKNOWN, duration, seconds, significant
 from gpugap.core.verdict import Comparison
 from gpugap.stats.compare import compare_unpaired
 from gpugap.tune.batches import Batches
@@ -151,11 +150,6 @@ def memory_ratio(peaks: Mapping[Arm, Sequence[int]], winner: Arm) -> Estimate:
     return compare_unpaired(mine, base).speedup
 
 
-def mean_peak(peaks: Mapping[Arm, Sequence[int]], arm: Arm) -> float:
-    """Mean peak memory of an arm's processes in bytes; 0 where none was read."""
-    return fmean(peaks[arm]) if peaks.get(arm) else 0.0
-
-
 def ladder_rows(tuned: Tuned) -> list[tuple[str, ...]]:
     """A row of `LADDER_HEADER` for the baseline, every rung, and the whole."""
     proof = tuned.proof
@@ -179,9 +173,44 @@ def _numbers(comparison: Comparison) -> tuple[str, str, str, str]:
     return value, ends, comparison.verdict, gain.kind.upper()
 
 
-def memory_words(memory: Estimate, base_bytes: float) -> str:
-    """The change of memory for reading."""
-    if memory.value is None:
-        return UNKNOWN
-    before, after = gibibytes(base_bytes), gibibytes(base_bytes * memory.value)
-    return f"{before} → {after} ({significant(memory.value)}×)"
+def told(tuned: Tuned) -> Iterator[str]:
+    """What there is to say beside the ladder, a line each."""
+    yield _verdict(tuned)
+    yield f"Same results: {_equality(tuned.equality)}"
+    if tuned.memory.value is not None:
+        yield f"Peak memory of a process: {significant(tuned.memory.value)}× that of the baseline"
+    if tuned.batches is not None and tuned.batches.gain is not None:
+        value, ends, verdict, _ = _numbers(tuned.batches.gain.gain)
+        size = tuned.batches.gain.winner.batch
+        yield f"Batch {size}, told apart: {value} ({ends}) of the time a sample at batch {tuned.cell.batch}, {verdict}"
+    elif tuned.batches is not None:
+        yield f"Batch: none of {', '.join(map(str, tuned.batches.tried))} was faster a sample"
+    for one in tuned.left_out:
+        yield f"Left out: {one.name}: {one.why}"
+    if tuned.adopted:
+        yield ""
+        yield from ("To paste:", *tuned.recipe.environment, *tuned.recipe.code)
+    if tuned.profile:
+        yield f"Kept for gpugap study and compare on this machine: {tuned.profile}"
+
+
+def _verdict(tuned: Tuned) -> str:
+    effort, proof = tuned.effort, tuned.proof
+    took = f"{effort.processes} processes, {duration(effort.spent_s)}"
+    if proof is None:
+        return f"Nothing that computes the same ran beside the baseline ({took})"
+    why = {
+        "faster": "faster",
+        "slower": "the baseline is faster: nothing to change",
+        "equivalent": "no difference worth a change",
+        "inconclusive": "inconclusive: this machine is too noisy, or the budget too small, to tell",
+    }[tuned.verdict]
+    return f"{proof.winner.label}: {why} ({proof.blocks} interleaved blocks of fresh processes; {took})"
+
+
+def _equality(equality: Equality) -> str:
+    if equality.why:
+        return f"not known, {equality.why}"
+    parts = {"outputs": equality.outputs, "results of steps in a row": equality.results}
+    said = [f"{name} differ by {one.error:.1e}, allowed {one.limit:g}" for name, one in parts.items() if one]
+    return f"{'yes' if equality.passed else 'NO'}, {', '.join(said)}"

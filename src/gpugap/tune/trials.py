@@ -28,12 +28,18 @@ if TYPE_CHECKING:
     from gpugap.core.record import Record
     from gpugap.measure.target import Target
 
+SESSION = "tune-"
+"""Sessions of trials begin so, and are told from those of studies by it."""
+
 WINDOW_S = 1.0
 """Steady seconds of a process in the first round of the search."""
 
 MOST_STEPS, FEWEST_STEPS = 200, 2
 OUTCOME_STEPS = 8
 """Steps whose results are laid beside each other."""
+
+_COMPILING_S = 15.0
+"""Seconds a first compilation is taken to add, until one has run."""
 
 _LEAST_TIMEOUT_S = 120.0
 _PATIENCE = 10
@@ -103,12 +109,13 @@ class Trials:
         keep: Callable[[Record], None] = lambda _: None,
         tell: Callable[[str], None] = lambda _: None,
     ) -> None:
-        self.subject, self.session = subject, uuid.uuid4().hex[:16]
+        self.subject, self.session = subject, f"{SESSION}{uuid.uuid4().hex[:16]}"
         self.failures: dict[Arm, Mapping[str, str]] = {}
         self.memory_bytes: dict[Arm, list[int]] = {}
         self.first: Record | None = None
         self.processes = 0
-        self._environment, self._budget_s, self._keep, self._tell = environment, budget_s, keep, tell
+        self.budget_s = budget_s
+        self._environment, self._keep, self._tell = environment, keep, tell
         self._begin, self._blocks, self._order = time.monotonic(), 0, random.Random(subject.seed)
         self._around_s: dict[Arm, float] = {}
         self._step_s: dict[Arm, float] = {}
@@ -119,15 +126,23 @@ class Trials:
 
     def left_s(self) -> float:
         """Seconds of the budget that are left."""
-        return self._budget_s - self.spent_s()
+        return self.budget_s - self.spent_s()
 
     def cost_s(self, arm: Arm, window_s: float) -> float:
-        """What the arm took before; what the baseline took where it has not run, or 0 where that has not either."""
+        """What the arm took before; a guess where it has not run, or 0 where not even the baseline has."""
         known = arm if arm in self._step_s else BASE
         if known not in self._step_s:
             return 0.0
-        step_s = self._step_s[known]
-        return self._around_s[known] + step_s * sum(self._steps(known, window_s))
+        around_s = self._around_s[known] if known == arm else self._guessed_around_s(arm)
+        return around_s + self._step_s[known] * sum(self._steps(known, window_s))
+
+    def _guessed_around_s(self, arm: Arm) -> float:
+        """Seconds besides the steps of an arm that has not run: those of arms with its mode, or a compilation's."""
+        modes = {choice for choice in arm.choices if choice.execution}
+        if not modes:
+            return self._around_s[BASE]
+        alike = [time_s for known, time_s in self._around_s.items() if modes & set(known.choices)]
+        return max(alike, default=self._around_s[BASE] + _COMPILING_S)
 
     def block(self, arms: Sequence[Arm], window_s: float) -> dict[Arm, float]:
         """Runs every arm once, in random order; an arm that failed before is not run again."""
