@@ -30,6 +30,17 @@ def test_losses_are_one_series():
     assert apart.to_dict()["passed"] is False
 
 
+def test_a_chaotic_training_is_judged_by_what_rounding_does_to_it():
+    found = compare_results(arrays(losses=(2.0, 1.5, 1.3)), arrays(), "fp32", 0.0)
+    assert (found.passed, found.chaotic) == (False, True)
+    shaken = found.beside(arrays(), arrays(losses=(2.0, 1.5, 1.2)))
+    assert (shaken.passed, shaken.results.error) == (True, found.results.error)
+    assert shaken.results.limit == pytest.approx(3 * shaken.rounding)
+    assert found.beside(arrays(), arrays(losses=(2.0, 1.5, 1.01))).passed is False
+    assert not compare_results(arrays(2.0, losses=(2.0, 1.5, 1.3)), arrays(), "fp32", 0.0).chaotic
+    assert not compare_results(arrays(), arrays(), "fp32", 0.0).chaotic
+
+
 def test_another_shape_or_nan_is_another_result():
     lost = {name: value[:2] if value.ndim else value for name, value in arrays().items()}
     assert compare_results(lost, arrays(), "bf16", 0.0).passed is False

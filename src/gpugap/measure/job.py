@@ -36,6 +36,7 @@ class Job:
         target_accuracy: share of held-out images to be classified rightly, for ``accuracy``.
         timeout_s: after this the process is ended.
         arrays: file a ``parity`` or ``outcome`` process leaves its arrays in.
+        perturbation: relative size of noise that an ``outcome`` process puts on its parameters before it starts.
     """
 
     cell: Cell
@@ -52,6 +53,7 @@ class Job:
     purpose: str = "timing"
     target_accuracy: float | None = None
     arrays: Path | None = None
+    perturbation: float = 0.0
 
     @property
     def step_count(self) -> int:

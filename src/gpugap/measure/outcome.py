@@ -36,6 +36,8 @@ def outcome(job: Job, framework: Framework, step: Step) -> dict[str, NDArray[Any
         step: freshly built.
     """
     framework.drop_nothing(step)
+    if job.perturbation:
+        framework.perturb(step, job.perturbation, job.seed)
     found: dict[str, NDArray[Any]] = {}
     if step.mode == "train" and step.run is None:
         looking = replace(step, mode="inference")

@@ -23,12 +23,12 @@ from gpugap.sensors.environment import available_memory_bytes, capture
 from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.tune import proof as proving
 from gpugap.tune.batches import best_batch
-from gpugap.tune.equality import UNCHANGED, Equality, compare_results, repeated
+from gpugap.tune.equality import ROUNDING, UNCHANGED, Equality, compare_results, repeated
 from gpugap.tune.profile import Profile, save_profile
 from gpugap.tune.recipe import recipe
 from gpugap.tune.result import Effort, Tuned, memory_ratio
 from gpugap.tune.search import Found, search
-from gpugap.tune.space import BASE, Arm, Ground, LeftOut, Space, space_of
+from gpugap.tune.space import BASE, NUMERIC, Arm, Ground, LeftOut, Space, space_of
 from gpugap.tune.trials import WINDOW_S, Subject, Trials
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from gpugap.core.record import Record
 
 BUDGET_S = 600.0
-_CANDIDATES = 3
+_CANDIDATES = 5
 """Arms that are checked for computing the same, before the search's result is given up."""
 
 
@@ -228,10 +228,11 @@ class _Tuning:
         return BASE, told
 
     def _candidates(self, found: Found) -> list[Arm]:
-        """The best arms; the best one without its precision before those that share it."""
-        best = found.ranked
-        plain = [arm.without("precision") for arm in best[:1]]
-        return [arm for arm in dict.fromkeys([*best[:1], *plain, *found.ranked]) if arm != BASE]
+        """The best arm, the same without each choice that may change what is computed, and then the other arms."""
+        best = found.ranked[:1]
+        less = [arm.without(dimension) for arm in best for dimension in NUMERIC]
+        less.sort(key=lambda arm: -found.gains.get(arm, 0.0))
+        return [arm for arm in dict.fromkeys([*best, *less, *found.ranked]) if arm != BASE]
 
     def _checked(self, arm: Arm) -> Equality:
         setting = arm.setting(self._trials.subject.setting)
@@ -239,9 +240,12 @@ class _Tuning:
             return compare_results({}, {}, setting.precision, None)
         try:
             results = self._trials.results(arm)
+            told = compare_results(results, self._reference, setting.precision, self._repeat)
+            if not told.chaotic:
+                return told
+            return told.beside(self._reference, self._trials.results(BASE, ROUNDING[setting.precision]))
         except GpugapError as error:
             return Equality(why=error.message)
-        return compare_results(results, self._reference, setting.precision, self._repeat)
 
     def _free_bytes(self) -> float:
         """Memory that the device has, or that is free on the host."""

@@ -212,5 +212,7 @@ def _equality(equality: Equality) -> str:
     if equality.why:
         return f"not known, {equality.why}"
     parts = {"outputs": equality.outputs, "results of steps in a row": equality.results}
-    said = [f"{name} differ by {one.error:.1e}, allowed {one.limit:g}" for name, one in parts.items() if one]
+    said = [f"{name} differ by {one.error:.1e}, allowed {one.limit:.2g}" for name, one in parts.items() if one]
+    if equality.rounding is not None:
+        said.append(f"rounding errors alone move the baseline's by {equality.rounding:.1e}")
     return f"{'yes' if equality.passed else 'NO'}, {', '.join(said)}"

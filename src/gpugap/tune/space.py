@@ -25,6 +25,9 @@ ORDER = (
 )
 """Dimensions in the order in which the ladder climbs them where their effects do not say; the allocator last."""
 
+NUMERIC = ("precision", "layout", "execution", "onednn")
+"""Dimensions whose choices change the arithmetic or its order."""
+
 APART = "allocator"
 """The dimension that is no property of the program: its share is told apart."""
 

@@ -155,15 +155,20 @@ class Trials:
         self._blocks += 1
         return found
 
-    def results(self, arm: Arm) -> dict[str, NDArray[Any]]:
+    def results(self, arm: Arm, perturbation: float = 0.0) -> dict[str, NDArray[Any]]:
         """What the step computes under an arm's setting.
+
+        Args:
+            arm: whose setting.
+            perturbation: relative size of noise on the parameters.
 
         Raises:
             GpugapError: its process failed.
         """
         with TemporaryDirectory(prefix="gpugap-") as folder:
             path = Path(folder) / "results.npz"
-            job = replace(self._job(arm, (0, OUTCOME_STEPS)), purpose="outcome", arrays=path)
+            job = self._job(arm, (0, OUTCOME_STEPS))
+            job = replace(job, purpose="outcome", arrays=path, perturbation=perturbation)
             self._tell(f"results of {arm.label}")
             record, _ = self._run(job)
             if record.status != "ok":

@@ -97,6 +97,10 @@ class JaxFramework:
         """Turns Flax's dropout layers off."""
         settings.drop_nothing(step)
 
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """Noise on the parameters."""
+        settings.perturb(step, relative, seed)
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Threads, math mode, layout and execution mode in force."""
         return settings.read_back(step, _execution(cell))

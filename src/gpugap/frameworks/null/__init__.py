@@ -76,6 +76,9 @@ class NullFramework:
     def drop_nothing(self, step: Step) -> None:
         """There is no dropout."""
 
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """There are no parameters."""
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Nothing is in force."""
         return {}

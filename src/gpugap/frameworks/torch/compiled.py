@@ -26,14 +26,6 @@ def compile_models(step: Step, mode: str | None = None) -> None:
             model.compile(dynamic=False, mode=mode)
 
 
-def drop_nothing(step: Step) -> None:
-    """Turns every dropout of a step off, since each setting draws its masks in another order."""
-    for model in step.model_list:
-        for module in model.modules() if isinstance(model, nn.Module) else ():
-            if isinstance(module, nn.modules.dropout._DropoutNd):
-                module.p = 0.0
-
-
 def graphs() -> int:
     """Graphs that torch.compile made so far; 0 while it was never used."""
     dynamo = sys.modules.get("torch._dynamo.utils")
