@@ -20,7 +20,7 @@ import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
 RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
-VERBS = ("study", "measure", "compare", "fit", "parity", "trends", "report", "records", "catalog", "doctor")
+VERBS = ("study", "measure", "compare", "fit", "tune", "parity", "trends", "report", "records", "catalog", "doctor")
 GROUPS = {
     "records": ("list", "show", "export", "import", "delete"),
     "catalog": ("list", "show", "search", "check", "export", "update"),

@@ -35,12 +35,14 @@ PUBLIC = [
     "Measurement",
     "Record",
     "Step",
+    "Tuned",
     "__version__",
     "compare",
     "fit",
     "measure",
     "step",
     "trends",
+    "tune",
 ]
 
 HOMES = {
@@ -52,12 +54,14 @@ HOMES = {
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
+    "Tuned": "gpugap.tune.result",
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
+    "tune": "gpugap.tune.api",
 }
 
 
@@ -97,9 +101,10 @@ def test_public_name_loads(name: str):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import gpugap.measure.plan, gpugap.trends.models; ", "gpugap.trends; ", "gpugap.compare; "]
+    "before",
+    ["", "import gpugap.measure.plan, gpugap.trends.models, gpugap.tune.space; ", "gpugap.tune; ", "gpugap.compare; "],
 )
-@pytest.mark.parametrize("name", ["measure", "compare", "trends"])
+@pytest.mark.parametrize("name", ["measure", "compare", "trends", "tune"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"
