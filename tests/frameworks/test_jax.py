@@ -684,3 +684,14 @@ def test_preparing_a_step_again_keeps_what_it_has_learned():
     again()
     mine.framework.body(mine.step, mine.cell, Setting())
     assert mine.framework.settings(mine.step, mine.cell, mine.setting)["compute_type"] is None
+
+
+def test_dropout_can_be_turned_off_and_parameters_shaken():
+    net = Tiny(nnx.Rngs(0), 0.5)
+    step, before = Step(net, mode="inference"), np.asarray(net.fc2.kernel[...])
+    framework = JaxFramework()
+    framework.drop_nothing(step)
+    assert net.dropout.rate == 0.0
+    framework.perturb(step, 1e-3, 0)
+    change = np.abs(np.asarray(net.fc2.kernel[...]) / before - 1)
+    assert 0 < change.max() < 1e-2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import subprocess
 import sys
@@ -61,6 +62,30 @@ def test_half_precision_scales_its_gradients():
     scope: dict = {}
     exec("\n".join([HEAD, *torch_lines(Setting("fp16")).code]), scope)
     assert isinstance(scope["scaler"], torch.amp.GradScaler)
+    assert not torch.equal(scope["model"][0].weight, scope["before"])
+
+
+@pytest.mark.torch
+def test_a_graph_is_captured_as_it_is_pasted(monkeypatch: pytest.MonkeyPatch):
+    """With CUDA's streams and graphs stood in for: the order of what is pasted, and that a replay follows."""
+    torch = pytest.importorskip("torch")
+    calls: list[str] = []
+
+    class Stand(contextlib.nullcontext):
+        def wait_stream(self, other) -> None:
+            calls.append("wait")
+
+        def replay(self) -> None:
+            calls.append("replay")
+
+    for name in ("Stream", "current_stream", "CUDAGraph"):
+        monkeypatch.setattr(torch.cuda, name, Stand)
+    for name in ("stream", "graph"):
+        monkeypatch.setattr(torch.cuda, name, lambda one, name=name: calls.append(name) or one)
+    scope: dict = {}
+    exec("\n".join([HEAD, *torch_lines(Setting(cuda_graph=True), device="cuda").code]), scope)
+    assert calls == ["wait", "stream", "wait", "graph", "replay"]
+    assert scope["optimizer"].param_groups[0]["capturable"] is True
     assert not torch.equal(scope["model"][0].weight, scope["before"])
 
 

@@ -75,16 +75,12 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         save(job.arrays, collect(job, framework))
         content["versions"] = dict(framework.versions())
         return "ok"
-    own_seed = job.seed + job.process if job.purpose == "accuracy" else job.seed
-    framework.apply(job.cell, job.setting, own_seed)
+    framework.apply(job.cell, job.setting, job.seed + job.process * (job.purpose == "accuracy"))
     report.enter("build")
     begin = time.perf_counter()
     if job.purpose == "outcome":
-        seed_python(job.seed)
-    own = job.target.path is not None
-    step = load_step(job.target, job.cell, job.setting.workers) if own else _built_in(job, framework)
-    if job.purpose == "outcome":
-        return _outcome(job, framework, report, step)
+        return _outcome(job, framework, report)
+    step = _step(job, framework)
     body = framework.body(step, job.cell, job.setting)
     phases["build_s"] = time.perf_counter() - begin
     content["versions"] = dict(framework.versions())
@@ -122,10 +118,17 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     return "ok" if framework.is_finite(result) else "not-finite"
 
 
-def _outcome(job: Job, framework: Framework, report: Report, step: Any) -> Status:
+def _step(job: Job, framework: Framework) -> Any:
+    own = job.target.path is not None
+    return load_step(job.target, job.cell, job.setting.workers) if own else _built_in(job, framework)
+
+
+def _outcome(job: Job, framework: Framework, report: Report) -> Status:
     """What the step computes, left in a file for the parent."""
-    report.enter("results")
     assert job.arrays is not None
+    seed_python(job.seed)
+    step = _step(job, framework)
+    report.enter("results")
     save(job.arrays, outcome(job, framework, step))
     report.content["versions"] = dict(framework.versions())
     report.content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}

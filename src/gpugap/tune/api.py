@@ -17,7 +17,7 @@ from gpugap.frameworks import check_name
 from gpugap.measure.plan import PlannedCell
 from gpugap.measure.runner import probe
 from gpugap.measure.spread import Host, Request, spread
-from gpugap.measure.target import parse_target
+from gpugap.measure.target import Target, parse_target
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors.environment import available_memory_bytes, capture
 from gpugap.sensors.libraries import preloadable_allocators
@@ -55,8 +55,8 @@ def tune(  # noqa: PLR0913 - keyword-only choices with defaults
     data: str = "synthetic",
     seed: int = 0,
     save: bool = True,
-    keep: Callable[[Record], None] = lambda _: None,
-    tell: Callable[[str], None] = lambda _: None,
+    keep: Callable[[Record], None] | None = None,
+    tell: Callable[[str], None] | None = None,
 ) -> Tuned:
     """Searches for the fastest settings of a step on this machine, and proves the gain on fresh processes.
 
@@ -84,23 +84,62 @@ def tune(  # noqa: PLR0913 - keyword-only choices with defaults
         NotRepeatable: the step's results differ from run to run, so that nothing can be held against them.
         GpugapError: as `gpugap.core.errors` lists; that of the baseline where it does not run.
     """
+    budget_s = parse_duration(budget) if isinstance(budget, str) else float(budget)
+    target = _named(step)
+    request = Request(target, _framework(framework, target), device, mode, batch, precision, execution=execution)
+    trials, details = _trials(request, (data, seed), budget_s, keep=keep or _unheard, tell=tell or _unheard)
+    tuned = _Tuning(trials, details).run(check_accuracy)
+    return _saved(tuned, trials) if save and tuned.adopted else tuned
+
+
+def _unheard(_: object) -> None:
+    """Where nobody listens."""
+
+
+def _named(step: Any) -> Target:
+    """The target of a name.
+
+    Raises:
+        BadValue: it is no name.
+    """
     if not isinstance(step, str):
         raise BadValue(
             f"a {type(step).__name__} lives in this process and cannot run in fresh ones",
             'write its factory to a file and give "FILE.py:make_step"',
         )
-    budget_s = parse_duration(budget) if isinstance(budget, str) else float(budget)
-    target = parse_target(step)
-    name = framework or target.framework or "torch"
-    check_name(name)
-    request = Request(target, name, device, mode, batch, precision, execution=execution)
-    found, environment = probe(name), capture()
-    planned = _planned(request, [one["name"] for one in found["devices"]], data)
-    environment |= {"devices": found["devices"], "versions": found["versions"]}
-    subject = Subject(target, planned.cell, planned.setting, data, seed)
-    trials = Trials(subject, environment, budget_s, keep=keep, tell=tell)
-    tuned = _Tuning(trials, environment, _details(found["devices"], device)).run(check_accuracy)
-    return _saved(tuned, subject, found["versions"]) if save and tuned.adopted else tuned
+    return parse_target(step)
+
+
+def _framework(name: str | None, target: Target) -> str:
+    """The framework asked for, that of the file, or torch; it is there."""
+    chosen = name or target.framework or "torch"
+    check_name(chosen)
+    return chosen
+
+
+def _trials(
+    request: Request,
+    source: tuple[str, int],
+    budget_s: float,
+    *,
+    keep: Callable[[Record], None],
+    tell: Callable[[str], None],
+) -> tuple[Trials, dict[str, Any]]:
+    """Where the arms of a request run, and what the framework tells of the device.
+
+    Args:
+        request: of the baseline.
+        source: where batches come from, and the seed.
+        budget_s: of the whole.
+        keep: called with every record.
+        tell: called with a line before every process.
+    """
+    found = probe(request.framework)
+    environment = capture() | {"devices": found["devices"], "versions": found["versions"]}
+    planned = _planned(request, [one["name"] for one in found["devices"]], source[0])
+    subject = Subject(planned.target, planned.cell, planned.setting, *source)
+    details = _details(found["devices"], request.device)
+    return Trials(subject, environment, budget_s, keep=keep, tell=tell), details
 
 
 def _planned(request: Request, devices: list[str], data: str) -> PlannedCell:
@@ -126,12 +165,11 @@ class _Tuning:
 
     Args:
         trials: runs arms.
-        environment: the machine.
         details: of the device.
     """
 
-    def __init__(self, trials: Trials, environment: Mapping[str, Any], details: dict[str, Any]) -> None:
-        self._trials, self._environment, self._details = trials, environment, details
+    def __init__(self, trials: Trials, details: dict[str, Any]) -> None:
+        self._trials, self._environment, self._details = trials, trials.environment, details
         self._reference: dict[str, NDArray[Any]] = {}
         self._repeat: float | None = None
         self._notes: list[LeftOut] = []
@@ -281,19 +319,19 @@ def _difference(told: Equality) -> str:
     return f"computes something else: {worst.tensor} differs by {worst.error:.1e}, allowed {worst.limit:g}"
 
 
-def _saved(tuned: Tuned, subject: Subject, versions: Mapping[str, str]) -> Tuned:
+def _saved(tuned: Tuned, trials: Trials) -> Tuned:
     """The result with its profile written."""
     cell = tuned.cell
     profile = Profile(
         machine=tuned.machine,
         workload=cell.workload,
-        code=subject.target.digest,
+        code=trials.subject.target.digest,
         framework=cell.framework,
         device=cell.device,
         mode=cell.mode,
         batch=cell.batch,
         precision=cell.precision,
-        versions=dict(versions),
+        versions=dict(trials.environment["versions"]),
         setting=tuned.setting,
         execution=tuned.execution,
         result=tuned.to_dict(),

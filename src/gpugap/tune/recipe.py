@@ -78,7 +78,28 @@ def _torch(setting: Setting, execution: str, kind: str, mode: str) -> Iterator[s
     if execution == "compile":
         extra = f', mode="{setting.compile_mode}"' if setting.compile_mode else ""
         yield f"model.compile(dynamic=False{extra})"
-    yield from _torch_body(setting, kind, mode)
+    body = list(_torch_body(setting, kind, mode))
+    yield from _captured(body, mode) if setting.cuda_graph else body
+
+
+def _captured(body: list[str], mode: str) -> Iterator[str]:
+    """The step as one CUDA graph, as `gpugap.frameworks.torch.graph` captures it."""
+    result = "loss" if mode == "train" else "outputs"
+    if mode == "train":
+        yield "for group in optimizer.param_groups:"
+        yield '    group["capturable"] = True'
+    yield "def step_once():"
+    yield from (f"    {line}" for line in (*body, f"return {result}"))
+    yield "side = torch.cuda.Stream()"
+    yield "side.wait_stream(torch.cuda.current_stream())"
+    yield "with torch.cuda.stream(side):"
+    yield "    for _ in range(3):"
+    yield "        step_once()"
+    yield "torch.cuda.current_stream().wait_stream(side)"
+    yield "graph = torch.cuda.CUDAGraph()"
+    yield "with torch.cuda.graph(graph):"
+    yield f"    {result} = step_once()"
+    yield "graph.replay()  # one step; copy the next batch into inputs and targets before it"
 
 
 def _torch_body(setting: Setting, kind: str, mode: str) -> Iterator[str]:
@@ -102,8 +123,6 @@ def _torch_body(setting: Setting, kind: str, mode: str) -> Iterator[str]:
         if scaled
         else ("loss.backward()", "optimizer.step()")
     )
-    if setting.cuda_graph:
-        yield "# captured as a CUDA graph: torch.cuda.graph, after three runs on a side stream; see docs/tune.md"
 
 
 def _tensorflow(setting: Setting, execution: str, kind: str, mode: str) -> Iterator[str]:  # noqa: ARG001 - as the others

@@ -41,9 +41,10 @@ OUTCOME_STEPS = 8
 _COMPILING_S = 15.0
 """Seconds a first compilation is taken to add, until one has run."""
 
-_LEAST_TIMEOUT_S = 120.0
+_FIRST_TIMEOUT_S, _LEAST_TIMEOUT_S, _LAST_TIMEOUT_S = 600.0, 120.0, 30.0
 _PATIENCE = 10
-"""A process may take so many times what the baseline's did; compilation is slow, and a hang must not eat the budget."""
+"""A process may take so many times what the baseline's did, and no longer than the budget lasts, but always half a
+minute: compilation is slow, and a hang must not eat the budget."""
 
 
 class Bench(Protocol):
@@ -115,7 +116,7 @@ class Trials:
         self.first: Record | None = None
         self.processes = 0
         self.budget_s = budget_s
-        self._environment, self._keep, self._tell = environment, keep, tell
+        self.environment, self._keep, self._tell = environment, keep, tell
         self._begin, self._blocks, self._order = time.monotonic(), 0, random.Random(subject.seed)
         self._around_s: dict[Arm, float] = {}
         self._step_s: dict[Arm, float] = {}
@@ -205,7 +206,7 @@ class Trials:
         """The record, and the seconds its process took, waiting for other gpugaps left out."""
         with my_turn(lambda: self._tell("waiting: another gpugap is measuring on this machine")):
             begin = time.monotonic()
-            record = run_job(job, self._environment)
+            record = run_job(job, self.environment)
             wall_s = time.monotonic() - begin
         self.processes += 1
         kept = replace(record, purpose="tuning") if record.purpose == "timing" else record
@@ -214,6 +215,7 @@ class Trials:
 
     def _job(self, arm: Arm, steps: tuple[int, int]) -> Job:
         base_s = self.cost_s(BASE, WINDOW_S)
+        patience_s = max(_LEAST_TIMEOUT_S, _PATIENCE * base_s) if base_s else _FIRST_TIMEOUT_S
         return Job(
             cell=self.subject.cell_of(arm),
             target=self.subject.target,
@@ -225,5 +227,5 @@ class Trials:
             steps=steps[1],
             seed=self.subject.seed,
             data=self.subject.data,
-            timeout_s=max(_LEAST_TIMEOUT_S, _PATIENCE * base_s) if base_s else 600.0,
+            timeout_s=min(patience_s, max(_LAST_TIMEOUT_S, self.left_s())),
         )

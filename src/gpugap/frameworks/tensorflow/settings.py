@@ -102,7 +102,7 @@ def perturb(step: Step, relative: float, seed: int) -> None:
     """Multiplies every trainable variable by 1 + `relative` times a normal number."""
     generator = np.random.default_rng(seed)
     for model in step.model_list:
-        for variable in model.trainable_variables if isinstance(model, keras.Model) else ():
+        for variable in model.trainable_variables if isinstance(model, keras.Layer) else ():
             value = variable.numpy()
             variable.assign(value * (1 + relative * generator.standard_normal(value.shape)).astype(value.dtype))
 
