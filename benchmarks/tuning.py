@@ -45,6 +45,7 @@ GRID_NETWORKS = ("conv6@32", "resnet18@32")
 BLOCKS, GRID_PROCESSES = 5, 3
 REACHED, IN_TIME = 0.97, 0.25
 _DUMP = "import json, os\nprint('GPUGAP' + json.dumps([dict(os.environ), sorted(os.sched_getaffinity(0))]))\n"
+_ITS_OWN = ("LD_PRELOAD", "OMP_", "KMP_", "MALLOC_")
 _EVER = 1e9
 
 
@@ -57,7 +58,8 @@ def launcher() -> Choice:
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         plain = subprocess.run([sys.executable, "-u", str(path)], capture_output=True, text=True, check=True).stdout
     (found, cores), (before, _) = (json.loads(one[one.index("GPUGAP") + 6 :].splitlines()[0]) for one in (text, plain))
-    new = tuple(sorted((name, value) for name, value in found.items() if before.get(name) != value and name != "_"))
+    changed = {name: value for name, value in found.items() if before.get(name) != value}
+    new = tuple(sorted((name, value) for name, value in changed.items() if name.startswith(_ITS_OWN)))
     told = ", ".join(f"{name}={value}" for name, value in new)
     return Choice("threads", f"run_cpu ({told})", (("variables", new), ("cores", tuple(cores))))
 
