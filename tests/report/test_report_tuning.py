@@ -8,7 +8,7 @@ from report_samples import cell, cpu_pair
 from gpugap.core.estimate import Estimate
 from gpugap.report.page import render_page
 from gpugap.report.tuning import tuning_lead, tuning_section
-from gpugap.tune.ladder import Ladder, Step
+from gpugap.tune.ladder import Contribution, Ladder
 
 pytest.importorskip("altair")
 
@@ -25,12 +25,12 @@ def sample(**changes) -> Ladder:
         "base": measured(1.2, "s"),
         "tuned": measured(0.4, "s"),
         "rungs": (
-            Step("bf16 autocast", measured(1.8), "faster"),
-            Step("channels-last", measured(1.02), "inconclusive"),
-            Step("tcmalloc", measured(1.63), "faster"),
+            Contribution("bf16 autocast", measured(1.8), "faster"),
+            Contribution("channels-last", measured(1.02), "inconclusive"),
+            Contribution("tcmalloc", measured(1.63), "faster"),
         ),
-        "apart": Step("together, same allocator", measured(1.84), "faster"),
-        "whole": Step("together", measured(3.0), "faster"),
+        "apart": Contribution("together, same allocator", measured(1.84), "faster"),
+        "whole": Contribution("together", measured(3.0), "faster"),
         "memory": measured(1.1),
         "equality": {"outputs": {"error": 2e-3, "limit": 3e-2}, "results": None, "why": None},
         "recipe": {"environment": ["export LD_PRELOAD=x"], "code": ["import torch", "a < b"]},
@@ -63,7 +63,7 @@ def test_a_page_without_ladders_has_no_section():
 def test_a_page_of_tuning_alone_and_one_beside_records():
     alone = render_page((), command="gpugap tune conv6", tunings=[sample()])
     assert 'id="tuning"' in alone
-    assert "Tuned, this machine is faster by" in alone
+    assert "Tuned, against as it comes" in alone
     both = render_page(cpu_pair(), command="c", tunings=[sample(), sample(cell=cell("vgg16@32"), rungs=(), apart=None)])
     assert both.index('id="tuning"') < both.index('id="again"')
     assert both == render_page(

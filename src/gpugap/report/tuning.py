@@ -15,7 +15,7 @@ from gpugap.report.drawing import LEFT, WIDTH, axis_around, draw
 from gpugap.report.marks import HEAD, Marks, Row, Style
 from gpugap.report.markup import Content, Group, Html, figure, interval, items, joined, kind_badge, table, tag
 from gpugap.report.waterfall import Bar, as_time, links, measured_bars, percent
-from gpugap.tune.ladder import Ladder, Step
+from gpugap.tune.ladder import Contribution, Ladder
 from gpugap.tune.share import over_tuned, share
 
 _HEADING, _ROW = 36, 46
@@ -49,9 +49,9 @@ def tuning_section(ladders: Sequence[Ladder]) -> Html:
 def tuning_lead(ladders: Sequence[Ladder]) -> Html:
     """The answer of a page that is about tuning alone."""
     said = [
-        joined([tag("b", _title(one)), f": {figures.full(one.whole.gain)} ({one.whole.verdict})"]) for one in ladders
+        joined([tag("b", _title(one)), f": {figures.full(one.whole.gain)}, {one.whole.verdict}"]) for one in ladders
     ]
-    return joined(["Tuned, this machine is faster by: ", joined(said, "; ")])
+    return joined(["Tuned, against as it comes: ", joined(said, "; ")])
 
 
 def _title(one: Ladder) -> str:
@@ -69,7 +69,7 @@ def _bars(one: Ladder) -> Iterator[Bar]:
     yield Bar(_line(one, one.whole), 1.0)
 
 
-def _line(one: Ladder, step: Step) -> Line:
+def _line(one: Ladder, step: Contribution) -> Line:
     ratio = as_time(step.gain)
     note = "unknown" if ratio.value is None else percent(ratio.value)
     return Line(_title(one), step.name, f"{figures.full(step.gain)}", ratio, note, step.verdict in ("faster", "slower"))

@@ -14,7 +14,7 @@ from gpugap.tune.profile import profiles
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class Contribution:
     """A gain with its name.
 
     Attributes:
@@ -47,9 +47,9 @@ class Ladder:
     cell: Cell
     base: Estimate
     tuned: Estimate
-    rungs: tuple[Step, ...]
-    apart: Step | None
-    whole: Step
+    rungs: tuple[Contribution, ...]
+    apart: Contribution | None
+    whole: Contribution
     memory: Estimate
     equality: Mapping[str, Any]
     recipe: Mapping[str, Sequence[str]]
@@ -74,8 +74,8 @@ def ladder(result: Mapping[str, Any]) -> Ladder | None:
     )
 
 
-def _step(name: str, told: Mapping[str, Any]) -> Step:
-    return Step(name, Estimate(**told["speedup"]), told["verdict"])
+def _step(name: str, told: Mapping[str, Any]) -> Contribution:
+    return Contribution(name, Estimate(**told["speedup"]), told["verdict"])
 
 
 def ladders_of(records: Iterable[Record], folder: Path | None = None) -> tuple[Ladder, ...]:

@@ -185,6 +185,8 @@ def told(tuned: Tuned) -> Iterator[str]:
         yield f"Batch {size}, told apart: {value} ({ends}) of the time a sample at batch {tuned.cell.batch}, {verdict}"
     elif tuned.batches is not None:
         yield f"Batch: none of {', '.join(map(str, tuned.batches.tried))} was faster a sample"
+    elif tuned.adopted:
+        yield "Batch: no other was tried, a longer --budget would"
     for one in tuned.left_out:
         yield f"Left out: {one.name}: {one.why}"
     if tuned.adopted:
