@@ -20,7 +20,7 @@ help:
 	@echo "make study   measure this machine (at most 14 minutes) and make a page to open"
 	@echo "make test    run the test suite"
 	@echo "make check   lint, types, floors, sizes, documentation"
-	@echo "make bench   overhead against a bare loop, start-up times, cost of a trace and of a prediction"
+	@echo "make bench   overhead against a bare loop, cost of traces and predictions, what tuning brings; hours"
 	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
 	@echo "make measure-memory   hold predicted memory against a GPU of this machine"
@@ -58,6 +58,7 @@ bench: $(VENV)/test.done
 	$(BIN)/python benchmarks/identical.py
 	$(BIN)/python benchmarks/tracing.py
 	$(BIN)/python benchmarks/predicting.py
+	$(BIN)/python benchmarks/tuning.py
 
 stats: $(VENV)/test.done
 	$(BIN)/python benchmarks/error_rates.py

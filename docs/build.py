@@ -25,6 +25,7 @@ VERBS = (
     "measure",
     "compare",
     "fit",
+    "tune",
     "predict",
     "validate",
     "plan",

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from gpugap.study.plan import plan as plan
     from gpugap.study.predict import predict as predict
     from gpugap.trends.api import trends as trends
+    from gpugap.tune.api import tune as tune
+    from gpugap.tune.result import Tuned as Tuned
 
 _HOMES = {
     "Access": "gpugap.study.access",
@@ -42,6 +44,7 @@ _HOMES = {
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
+    "Tuned": "gpugap.tune.result",
     "__version__": "gpugap.core.version",
     "access": "gpugap.study.access",
     "compare": "gpugap.study.api",
@@ -51,6 +54,7 @@ _HOMES = {
     "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
+    "tune": "gpugap.tune.api",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605 - one list of public names is enough

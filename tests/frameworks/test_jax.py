@@ -659,3 +659,13 @@ def test_preparing_a_step_again_keeps_what_it_has_learned():
     again()
     mine.framework.body(mine.step, mine.cell, Setting())
     assert mine.framework.settings(mine.step, mine.cell, mine.setting)["compute_type"] is None
+
+
+def test_dropout_can_be_turned_off_and_parameters_shaken():
+    net = Tiny(nnx.Rngs(0), 0.5)
+    net.fc2.kernel[...] = jnp.ones_like(net.fc2.kernel[...])
+    step, framework = Step(net, mode="inference"), JaxFramework()
+    framework.drop_nothing(step)
+    assert net.dropout.rate == 0.0
+    framework.perturb(step, 1e-3, 0)
+    assert 0 < np.abs(np.asarray(net.fc2.kernel[...]) - 1).max() < 1e-2

@@ -340,3 +340,23 @@ def test_a_step_in_half_precision_trains():
     body = FRAMEWORK.body(step, cell_of("conv6", precision="fp16"), Setting("fp16"))
     losses = [float(body()) for _ in range(4)]
     assert losses[-1] < losses[0]
+
+
+def test_dropout_can_be_turned_off_and_parameters_shaken():
+    net = keras.Sequential([keras.layers.Dropout(0.5), keras.layers.Dense(3)])
+    net.build((2, 4))
+    step, before = Step(net, mode="inference"), net.trainable_variables[0].numpy()
+    FRAMEWORK.drop_nothing(step)
+    assert net.layers[0].rate == 0.0
+    FRAMEWORK.perturb(step, 1e-3, 0)
+    change = np.abs(net.trainable_variables[0].numpy() / before - 1)
+    assert 0 < change.max() < 1e-2
+
+
+def test_a_built_in_step_is_shaken_too():
+    _, step, _ = made(FRAMEWORK, "conv6", cell_of("conv6", "eager"))
+    before = [variable.numpy() for model in step.model_list for variable in model.trainable_variables]
+    FRAMEWORK.perturb(step, 1e-3, 0)
+    after = [variable.numpy() for model in step.model_list for variable in model.trainable_variables]
+    assert before
+    assert all(np.abs(b - a).max() > 0 for a, b in zip(before, after, strict=True) if np.abs(a).max() > 0)

@@ -37,6 +37,7 @@ PUBLIC = [
     "Measurement",
     "Record",
     "Step",
+    "Tuned",
     "__version__",
     "access",
     "compare",
@@ -46,6 +47,7 @@ PUBLIC = [
     "predict",
     "step",
     "trends",
+    "tune",
 ]
 
 HOMES = {
@@ -60,6 +62,7 @@ HOMES = {
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
     "Step": "gpugap.core.step",
+    "Tuned": "gpugap.tune.result",
     "__version__": "gpugap.core.version",
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
@@ -68,6 +71,7 @@ HOMES = {
     "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
+    "tune": "gpugap.tune.api",
 }
 
 
@@ -110,12 +114,12 @@ def test_public_name_loads(name: str):
     "before",
     [
         "",
-        "import gpugap.measure.plan, gpugap.trends.models, gpugap.predict.fit; ",
+        "import gpugap.measure.plan, gpugap.trends.models, gpugap.predict.fit, gpugap.tune.space; ",
         "gpugap.trends; ",
         "gpugap.compare; ",
     ],
 )
-@pytest.mark.parametrize("name", ["measure", "compare", "plan", "predict", "trends"])
+@pytest.mark.parametrize("name", ["measure", "compare", "plan", "predict", "trends", "tune"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"

@@ -27,6 +27,7 @@ from gpugap.cli import (
     report,
     study,
     trends,
+    tune,
     validate,
 )
 from gpugap.cli.config import load_config
@@ -59,6 +60,7 @@ app.command("access")(access.access)
 app.command("paper")(paper.paper)
 app.command("proposal")(proposal.proposal)
 app.command("validate")(validate.validate)
+app.command("tune")(tune.tune)
 app.command("parity")(parity.parity)
 app.command("trends")(trends.trends)
 app.command("report")(report.report)

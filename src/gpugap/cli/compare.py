@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gpugap.cli import options
 from gpugap.cli.output import DatabaseOption, JsonOption, Output
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def compare(
         bool,
         typer.Option("--frameworks", help="Frameworks and modes within A, or within the newest session."),
     ] = False,
+    cpu: options.Cpu = "both",
     margin: Annotated[str, typer.Option(help="Equivalent means within this: 2% or 0.02.")] = "2%",
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -47,9 +49,37 @@ def compare(
 
         show_frameworks(_one_side(a, database, output), share, output)
     elif a is not None and b is not None:
-        _compare_sides(_sides(a, b, database, output), share, output)
+        side_a, side_b = (of_cpu(side, cpu) for side in _sides(a, b, database, output))
+        _compare_sides((side_a, side_b), share, output)
     else:
         raise UsageError("two sides are needed", "gpugap compare A B, or gpugap compare --frameworks")
+
+
+def of_cpu(records: Sequence[Record], side: str) -> list[Record]:
+    """Records less those of the CPU's other side; those of other devices stay.
+
+    Args:
+        records: of one side of the comparison.
+        side: ``default``, ``tuned`` or ``both``.
+
+    Raises:
+        UnknownName: no such side.
+        InputError: nothing is left.
+    """
+    from gpugap.core.errors import InputError, UnknownName
+    from gpugap.measure.spread import CPU_SIDES
+
+    if side not in CPU_SIDES:
+        raise UnknownName("side of the CPU", side, CPU_SIDES)
+    tuned = {"default": False, "tuned": True}.get(side)
+    kept = [
+        record
+        for record in records
+        if tuned is None or record.cell.device != "cpu" or (record.cell.tuning not in (None, "default")) == tuned
+    ]
+    if records and not kept:
+        raise InputError(f"nothing here was run on a CPU {side}", "gpugap records show lists the cells")
+    return kept
 
 
 def _compare_sides(sides: tuple[Sequence[Record], Sequence[Record]], margin: float, output: Output) -> None:
@@ -118,7 +148,7 @@ def _cells(text: str, stored: Sequence[Record]) -> list[Record]:
     from gpugap.core.errors import UnknownName
 
     tokens = [token for token in text.split("/") if token]
-    found = [record for record in stored if record.cell.matches(tokens)]
+    found = [one for one in stored if one.cell.matches(tokens) and one.purpose not in ("tuning", "outcome")]
     if not found:
         raise UnknownName("record file or stored cell", text, {record.cell.label for record in stored})
     return found

@@ -10,6 +10,7 @@ Device = Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1 or mps [defa
 Budget = Annotated[str | None, typer.Option(help="Start nothing that would end later: 90s, 10m, 1h.")]
 Data = Annotated[str, typer.Option(help="synthetic, cifar10:PATH or folder:PATH.")]
 Seed = Annotated[int, typer.Option(help="Of data, initialization and order.")]
+Cpu = Annotated[str, typer.Option("--cpu", help="Which cells of the CPU: default, tuned or both.")]
 Fresh = Annotated[bool, typer.Option("--fresh", help="Measure again what was measured before.")]
 Framework = Annotated[
     str | None, typer.Option(help="torch, tensorflow, jax or null [default: what the file imports, or torch].")

@@ -22,8 +22,10 @@ Sessions = Annotated[list[str], typer.Argument(metavar="SESSION...", help="Ids o
 def newest(overviews: Sequence[SessionOverview]) -> list[str]:
     """Ids of sessions that hold times, newest first; parity checks have none."""
     from gpugap.study.parity import SESSION
+    from gpugap.tune.trials import SESSION as TRIALS
 
-    return [overview.session for overview in overviews if not overview.session.startswith(SESSION)]
+    beside = (SESSION, TRIALS)
+    return [overview.session for overview in overviews if not overview.session.startswith(beside)]
 
 
 def chosen_sessions(names: Sequence[str], overviews: Sequence[SessionOverview]) -> list[str]:

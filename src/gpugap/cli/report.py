@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gpugap.core.record import Record
     from gpugap.study.outlook import Foreseen
     from gpugap.trends.overview import Overview
+    from gpugap.tune.ladder import Ladder
 
 
 def report(
@@ -104,6 +105,7 @@ def write_page(
     *,
     foreseen: Foreseen | None = None,
     history: bool = False,
+    tunings: Sequence[Ladder] = (),
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
@@ -114,6 +116,7 @@ def write_page(
         form: ``html`` or one of the formats of `gpugap.report.exports`; what the file's name says where None.
         foreseen: predictions of memory and time, for sections of their own.
         history: whether GPU memory then, now and next is shown, too.
+        tunings: what tuning found; those of the tuned cells among the records are shown, too.
 
     Raises:
         InputError: the file cannot be written.
@@ -124,14 +127,16 @@ def write_page(
     from gpugap.report.exports import FORMATS, render
     from gpugap.report.page import render_page
     from gpugap.study.outlook import NOTHING
+    from gpugap.tune.ladder import ladders_of
 
     named = page.suffix.lstrip(".") if page.suffix.lstrip(".") in FORMATS else "html"
     form = form or named
     if form not in ("html", *FORMATS):
         raise UnknownName("format", form, ("html", *FORMATS))
     if form == "html":
-        predicted = foreseen or NOTHING
-        text = render_page(records, command=command, foreseen=predicted, history=_history() if history else None)
+        ladders = (*tunings, *ladders_of(records))
+        past, predicted = _history() if history else None, foreseen or NOTHING
+        text = render_page(records, command=command, foreseen=predicted, history=past, tunings=ladders)
     else:
         text = render(records, form)
     with writing(page):

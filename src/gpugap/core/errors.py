@@ -25,6 +25,7 @@
     │   ├── StepNotFinite          not-finite         4
     │   ├── StepTimeout            timeout            4
     │   ├── Recompiled             recompiled         4
+    │   ├── NotRepeatable          not-repeatable     4
     │   └── ProcessDied            process-died       4
     ├── ParityFailed               parity-failed      1
     ├── CheckFailed                check-failed       1
@@ -228,6 +229,12 @@ class Recompiled(MeasurementError):
     """The framework compiled inside a window that was to be steady."""
 
     code = "recompiled"
+
+
+class NotRepeatable(MeasurementError):
+    """A step gives other results each time it is run, so nothing can be held against them."""
+
+    code = "not-repeatable"
 
 
 class ProcessDied(MeasurementError):

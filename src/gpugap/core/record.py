@@ -33,8 +33,9 @@ class Record:
         environment: the machine; None when the record does not say.
         error: ``code``, ``message``, ``remedy`` of a failure.
         purpose: ``timing``; ``details`` for a process that looks inside a step, ``accuracy`` for one that trains to a
-            target, ``parity`` for one whose results are held against a reference; these give no replicate of the
-            step time.
+            target, ``parity`` for one whose results are held against a reference, ``tuning`` for one of a search and
+            ``outcome`` for one whose results are held against another setting's; these give no replicate of the step
+            time.
         details: of a ``details`` process: phases of a step, copies, loading, steps with the input pipeline.
         parity: of a ``parity`` process: reference, checks, passed.
         accuracy: of an ``accuracy`` process: target, reached, steps, time_s, curve.

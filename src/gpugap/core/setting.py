@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 Precision = Literal["fp64", "fp32", "tf32", "bf16", "fp16"]
 PRECISIONS: tuple[Precision, ...] = ("fp64", "fp32", "tf32", "bf16", "fp16")
-TUNINGS = ("default", "tuned-basic", "allocator", "onednn", "tuned-each")
+TUNINGS = ("default", "tuned-basic", "tuned", "allocator", "onednn", "tuned-each")
 """``default`` changes nothing, ``tuned-basic`` is one fixed choice for every CPU.
 
-For comparing frameworks, ``allocator`` and ``onednn`` change one thing alone, to see what it is worth, and
-``tuned-each`` is one fixed choice for each framework of what usually makes it faster.
+``tuned`` is what ``gpugap tune`` found for one workload and machine. For comparing frameworks, ``allocator`` and
+``onednn`` change one thing alone, to see what it is worth, and ``tuned-each`` is one fixed choice for each framework
+of what usually makes it faster.
 """
 
-USUAL_TUNINGS = (None, "default", "tuned-basic")
+USUAL_TUNINGS = (None, "default", "tuned-basic", "tuned")
 """Those of every study, the one of records that do not say among them; the others are for comparing frameworks."""
 
 DEVICE_KINDS = ("cpu", "cuda", "mps")
@@ -30,6 +32,14 @@ class Setting:
         channels_last: store images and convolution weights channels-last.
         allocator: memory allocator loaded before the C library's (``tcmalloc``); None takes the process's own.
         onednn: whether TensorFlow computes with oneDNN on a CPU; None leaves its own default.
+        cores: numbers of the cores the process is bound to before anything else; None leaves it where it is.
+        flush_denormals: PyTorch on a CPU takes denormal numbers for zero.
+        inference_mode: PyTorch's inference runs under ``inference_mode``; else under ``no_grad``.
+        compile_mode: ``mode`` of ``torch.compile``, where the cell is compiled; None takes its default.
+        cudnn_benchmark: PyTorch lets cuDNN try its algorithms.
+        cuda_graph: PyTorch captures the whole step as one CUDA graph.
+        workers: given to a factory that takes ``workers``, for its loader; None leaves the factory's own default.
+        variables: environment variables the process starts with.
     """
 
     precision: str = "fp32"
@@ -37,6 +47,22 @@ class Setting:
     channels_last: bool = False
     allocator: str | None = None
     onednn: bool | None = None
+    cores: tuple[int, ...] | None = None
+    flush_denormals: bool = False
+    inference_mode: bool = True
+    compile_mode: str | None = None
+    cudnn_benchmark: bool = False
+    cuda_graph: bool = False
+    workers: int | None = None
+    variables: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> Setting:
+        """The inverse of ``dataclasses.asdict``, lists of a JSON document turned back into tuples."""
+        known = dict(content)
+        known["cores"] = None if known.get("cores") is None else tuple(known["cores"])
+        known["variables"] = tuple((str(name), str(value)) for name, value in known.get("variables", ()))
+        return cls(**known)
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,9 +48,12 @@ class Pair:
     verified: bool | None = None
 
     def proved(self, known: frozenset[Proof]) -> Pair:
-        """The pair with what parity checks have shown of it: both sides agree with one and the same reference."""
+        """The pair with what parity checks have shown of it: both sides agree with one and the same reference.
+
+        What ``gpugap tune`` found has been held against its baseline there, whatever its mode.
+        """
         a, b = self.a.cell, self.b.cell
-        if (a.framework, a.execution) == (b.framework, b.execution):
+        if a.framework == b.framework and (a.execution == b.execution or "tuned" in (a.tuning, b.tuning)):
             return replace(self, verified=None)
         of_a, of_b = (agreed_with(side.cell, environment_of(side), known) for side in (self.a, self.b))
         return replace(self, verified=bool(of_a & of_b))
@@ -121,9 +124,12 @@ def match(side_a: Sequence[CellSummary], side_b: Sequence[CellSummary]) -> list[
 
 def _nearest(one: CellSummary, others: Sequence[CellSummary]) -> list[CellSummary]:
     def distance(other: CellSummary) -> int:
+        tunings = {one.cell.tuning, other.cell.tuning}
         factors = set(differing(one.cell, other.cell)) - {"tuning"}
-        if {one.cell.tuning, other.cell.tuning} & {"tuned-basic", "tuned-each"}:
+        if tunings & {"tuned-basic", "tuned-each", "tuned"}:
             factors.discard("precision")  # a part of these tunings
+        if "tuned" in tunings:
+            factors -= {"execution", "profile"}  # likewise
         return len(factors)
 
     same = [o for o in others if (o.cell.workload, o.cell.mode) == (one.cell.workload, one.cell.mode)]
@@ -177,13 +183,22 @@ def judged_together(pairs: Sequence[Pair]) -> list[Pair]:
 
 
 def _same_work(a: Cell, b: Cell) -> bool:
-    names = ("workload", "mode", "batch", "framework", "data", "execution", "extra")
-    return all(getattr(a, name) == getattr(b, name) for name in names)
+    """Whether two cells do the same; the execution mode is a part of what tuning has found."""
+    names = [
+        "workload",
+        "mode",
+        "batch",
+        "framework",
+        "data",
+        *(["execution"] if "tuned" not in (a.tuning, b.tuning) else []),
+    ]
+    extras = [{name: value for name, value in cell.extra if name != "profile"} for cell in (a, b)]
+    return all(getattr(a, name) == getattr(b, name) for name in names) and extras[0] == extras[1]
 
 
 def _is_base(a: Cell, b: Cell) -> bool:
     if a.device != "cpu" or a.tuning not in USUAL_TUNINGS:
         return False
     if b.device == "cpu":
-        return a.tuning == "default" and b.tuning == "tuned-basic"
+        return a.tuning == "default" and b.tuning in ("tuned-basic", "tuned")
     return True

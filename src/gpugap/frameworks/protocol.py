@@ -86,6 +86,12 @@ class Framework(Protocol):
         or outputs) need not be computed yet.
         """
 
+    def drop_nothing(self, step: Step) -> None:
+        """Turns every dropout of a step off, where two settings are to compute the same; before `body`."""
+
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """Multiplies every parameter of a step's models by 1 + `relative` * a normal number; before `body`."""
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """What is really in force for a step that `body` has prepared, read back from framework and step."""
 

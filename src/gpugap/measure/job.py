@@ -30,11 +30,13 @@ class Job:
         steps: steps of the steady window.
         seed: of data and initialization; the same for all cells, so that they compute the same.
         data: where batches come from.
-        purpose: ``timing``, ``details`` for a look inside, ``accuracy`` for training to a target, or ``parity`` for
-            computing what is held against a reference.
+        purpose: ``timing``, ``details`` for a look inside, ``accuracy`` for training to a target, ``parity`` for
+            computing what is held against a reference framework, or ``outcome`` for what is held against another
+            setting of the same step.
         target_accuracy: share of held-out images to be classified rightly, for ``accuracy``.
         timeout_s: after this the process is ended.
-        arrays: file a ``parity`` process leaves its arrays in.
+        arrays: file a ``parity`` or ``outcome`` process leaves its arrays in.
+        perturbation: relative size of noise that an ``outcome`` process puts on its parameters before it starts.
     """
 
     cell: Cell
@@ -51,6 +53,7 @@ class Job:
     purpose: str = "timing"
     target_accuracy: float | None = None
     arrays: Path | None = None
+    perturbation: float = 0.0
 
     @property
     def step_count(self) -> int:
@@ -74,7 +77,7 @@ class Job:
         rebuilt = {
             "cell": Cell.from_dict(content["cell"]),
             "target": Target(**(target | {"path": path})),
-            "setting": Setting(**content["setting"]),
+            "setting": Setting.from_dict(content["setting"]),
             "arrays": Path(content["arrays"]) if content["arrays"] else None,
         }
         return cls(**(content | rebuilt))

@@ -77,7 +77,7 @@ def _variables(setting: Setting) -> dict[str, str]:
         variables["LD_PRELOAD"] = " ".join(filter(None, [file, variables.get("LD_PRELOAD")]))
     if setting.onednn is not None:
         variables["TF_ENABLE_ONEDNN_OPTS"] = str(int(setting.onednn))
-    return variables
+    return variables | dict(setting.variables)
 
 
 Failure = tuple[str, dict[str, str]]

@@ -14,6 +14,9 @@ from gpugap.workloads.data import parse_source
 
 MAX_BATCH = 2**31 - 1
 
+CPU_SIDES = ("default", "tuned", "both")
+"""Which cells of a CPU are wanted: as it comes, tuned, or both."""
+
 
 @dataclass(frozen=True, slots=True)
 class Host:
@@ -35,6 +38,21 @@ class Host:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """A setting that was found and proved for what is asked for.
+
+    Attributes:
+        setting: to run.
+        execution: mode of the framework.
+        digest: short digest of both, so that cells of two findings are two cells.
+    """
+
+    setting: Setting
+    execution: str
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """Cells asked for, before the tunings are spread out.
 
@@ -49,6 +67,8 @@ class Request:
         execution: mode of the framework; None takes its first.
         compared: whether the cells are for comparing frameworks: then each is tuned in its own way, and what may lie
             behind a difference is changed alone.
+        known: takes the place of ``tuned-basic``, as ``tuned``; None where nothing was found.
+        cpu: which cells of the CPU: ``default``, ``tuned`` or ``both``.
     """
 
     target: Target
@@ -60,11 +80,14 @@ class Request:
     steps: tuple[int, int] | None = None
     execution: str | None = None
     compared: bool = False
+    known: Known | None = None
+    cpu: str = "both"
 
     def __post_init__(self) -> None:
         if not 1 <= self.batch <= MAX_BATCH:
             raise BadValue(f"batch is {self.batch}", f"give a whole number from 1 to {MAX_BATCH}")
-        for what, value, known in (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS)):
+        checked = (("mode", self.mode, MODES), ("precision", self.precision, PRECISIONS), ("CPU", self.cpu, CPU_SIDES))
+        for what, value, known in checked:
             if value not in known:
                 raise UnknownName(what, value, known)
         if self.execution is not None and self.execution not in EXECUTIONS[self.framework]:
@@ -72,9 +95,10 @@ class Request:
 
 
 def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
-    """The cells of a request: ``default``, and on a CPU those of other settings.
+    """The cells of a request: ``default``, and those of other settings.
 
-    Alone, a framework has ``tuned-basic`` beside it; compared with others, what `_compared` gives.
+    Alone, a framework has beside it, as ``tuned``, what was found for it, else on a CPU ``tuned-basic``; compared with
+    others, what `_compared` gives.
 
     Raises:
         UnknownName: the device is not one of the host's.
@@ -82,9 +106,20 @@ def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
     if request.device not in host.devices:
         raise UnknownName("device", request.device, host.devices)
     settings = {"default": Setting(precision=request.precision)}
-    if request.device == "cpu" and request.framework != "null":
+    known = None if request.compared else request.known
+    if request.device == "cpu" and request.framework != "null" and known is None:
         settings |= _compared(request, host) if request.compared else _tuned(request, host)
-    return [_planned(request, tuning, setting, data) for tuning, setting in settings.items()]
+    cells = [_planned(request, tuning, setting, data) for tuning, setting in settings.items()]
+    if known is not None:
+        own = replace(request, execution=known.execution)
+        cells.append(_planned(own, "tuned", known.setting, data, (("profile", known.digest),)))
+    return cells if request.compared or request.device != "cpu" else _side(cells, request.cpu)
+
+
+def _side(cells: list[PlannedCell], side: str) -> list[PlannedCell]:
+    """The cells of one side of the CPU; where there is no tuned one, the only one there is."""
+    wanted = [one for one in cells if side == "both" or (one.cell.tuning == "default") == (side == "default")]
+    return wanted or cells
 
 
 def _tuned(request: Request, host: Host) -> dict[str, Setting]:
@@ -124,9 +159,11 @@ def _compared(request: Request, host: Host) -> dict[str, Setting]:
     return found
 
 
-def _planned(request: Request, tuning: str, setting: Setting, data: str) -> PlannedCell:
+def _planned(
+    request: Request, tuning: str, setting: Setting, data: str, extra: tuple[tuple[str, str], ...] = ()
+) -> PlannedCell:
     target = request.target
-    extra = (("code", target.digest),) if target.digest else ()
+    extra = (*((("code", target.digest),) if target.digest else ()), *extra)
     cell = Cell(
         workload=target.name,
         device=request.device,

@@ -30,6 +30,7 @@ class Target:
         function: the factory in it; empty for a built-in workload.
         framework: the framework it is written for; None when any will do.
         digest: short digest of the file, so that edited code is another cell; empty for a built-in workload.
+        takes_workers: whether the factory takes ``workers``, the number of processes of its loader.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Target:
     function: str = ""
     framework: str | None = None
     digest: str = ""
+    takes_workers: bool = False
 
 
 def parse_target(text: str) -> Target:
@@ -65,7 +67,14 @@ def parse_target(text: str) -> Target:
     if function not in _names(tree):
         raise BadStepFile(f"{file} defines no {function}", _EXAMPLE)
     digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    return Target(f"{path.name}:{function}", path, function, _framework(tree), digest)
+    return Target(f"{path.name}:{function}", path, function, _framework(tree), digest, _takes_workers(tree, function))
+
+
+def _takes_workers(tree: ast.Module, function: str) -> bool:
+    """Whether a function of the module has an argument of that name."""
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == function]
+    arguments = [argument for node in found for argument in (*node.args.args, *node.args.kwonlyargs)]
+    return any(argument.arg == "workers" for argument in arguments)
 
 
 def _names(tree: ast.Module) -> set[str]:
@@ -92,16 +101,22 @@ def _framework(tree: ast.Module) -> str:
     return next((name for name in DISTRIBUTIONS if name in modules), "null")
 
 
-def load_step(target: Target, cell: Cell) -> Step:
+def load_step(target: Target, cell: Cell, workers: int | None = None) -> Step:
     """Runs the user's file and its factory in this process.
+
+    Args:
+        target: the file.
+        cell: batch, device and mode.
+        workers: given to the factory as well; None where it is to take its own default.
 
     Raises:
         BadStepFile: the factory returns something that is no step, or a step of another mode.
     """
-    return as_step(load_factory(target)(cell.batch, cell.device), cell.mode, target.name)
+    more = {} if workers is None else {"workers": workers}
+    return as_step(load_factory(target)(cell.batch, cell.device, **more), cell.mode, target.name)
 
 
-def load_factory(target: Target) -> Callable[[int, str], Any]:
+def load_factory(target: Target) -> Callable[..., Any]:
     """Runs the user's file in this process; its factory."""
     assert target.path is not None
     sys.path.insert(0, str(target.path.parent))
@@ -110,7 +125,7 @@ def load_factory(target: Target) -> Callable[[int, str], Any]:
     module = importlib.util.module_from_spec(spec)
     sys.modules[target.path.stem] = module
     spec.loader.exec_module(module)
-    factory: Callable[[int, str], Any] = getattr(module, target.function)
+    factory: Callable[..., Any] = getattr(module, target.function)
     return factory
 
 

@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
+from gpugap.measure.outcome import outcome, seed_python
 from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
 from gpugap.sensors import cpu as cpu_sensor
@@ -69,16 +71,17 @@ class Report:
 def measure(job: Job, framework: Framework, report: Report) -> Status:
     """Runs one job in this process and fills the report; returns its status."""
     content, phases = report.content, report.content["phases"]
-    if job.arrays is not None:
+    if job.arrays is not None and job.purpose == "parity":
         report.enter("parity")
         save(job.arrays, collect(job, framework))
         content["versions"] = dict(framework.versions())
         return "ok"
-    own_seed = job.seed + job.process if job.purpose == "accuracy" else job.seed
-    framework.apply(job.cell, job.setting, own_seed)
+    framework.apply(job.cell, job.setting, job.seed + job.process * (job.purpose == "accuracy"))
     report.enter("build")
     begin = time.perf_counter()
-    step = load_step(job.target, job.cell) if job.target.path else _built_in(job, framework)
+    if job.purpose == "outcome":
+        return _outcome(job, framework, report)
+    step = _step(job, framework)
     body = framework.body(step, job.cell, job.setting)
     phases["build_s"] = time.perf_counter() - begin
     content["versions"] = dict(framework.versions())
@@ -110,6 +113,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     steady, result = run_window(body, clock, job.steps)
     content["guards"] = guard.end(step, content["settings"])
     content["step_time_s"] = content["step_time_s"] + steady
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
     if compiled := content["guards"]["compilations"]:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
@@ -130,6 +134,23 @@ def _check_mode(job: Job, framework: Framework) -> None:
         message = f"{job.cell.framework} compiled nothing, though {mode} was asked for"
         remedy = "unset what turns its compiler off (TORCH_COMPILE_DISABLE, TORCHDYNAMO_DISABLE), or ask for eager"
         raise Unsupported(message, remedy)
+
+
+def _step(job: Job, framework: Framework) -> Any:
+    own = job.target.path is not None
+    return load_step(job.target, job.cell, job.setting.workers) if own else _built_in(job, framework)
+
+
+def _outcome(job: Job, framework: Framework, report: Report) -> Status:
+    """What the step computes, left in a file for the parent."""
+    assert job.arrays is not None
+    seed_python(job.seed)
+    step = _step(job, framework)
+    report.enter("results")
+    save(job.arrays, outcome(job, framework, step))
+    report.content["versions"] = dict(framework.versions())
+    report.content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    return "ok"
 
 
 def _details(job: Job, framework: Framework, report: Report, step: Any, body: Callable[[], Any]) -> Status:
@@ -162,6 +183,7 @@ def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str
 
 def _built_in(job: Job, framework: Framework) -> Any:
     spec = workload(job.cell.workload)
+    spec = replace(spec, dropout=0.0) if job.purpose == "outcome" else spec
     channels, height, width = spec.input_shape
     needed = 4 * job.cell.batch * spec.images * channels * height * width
     if needed > available_memory_bytes():
@@ -188,6 +210,22 @@ def _check_allocator(setting: Setting) -> str:
         remedy = f"install it: apt install {package}" if package else f"name one of {', '.join(ALLOCATOR_PACKAGES)}"
         raise Unsupported(f"{setting.allocator} cannot be loaded here", remedy)
     return found
+
+
+def _bind(setting: Setting) -> None:
+    """Binds this process, and every thread it will start, to the setting's cores.
+
+    Raises:
+        Unsupported: the system binds no processes, or the cores are not this process's.
+    """
+    if setting.cores is None:
+        return
+    if not hasattr(os, "sched_setaffinity"):
+        raise Unsupported("this system does not bind processes to cores", "leave the affinity alone")
+    try:
+        os.sched_setaffinity(0, setting.cores)
+    except OSError as error:
+        raise Unsupported(f"cores {setting.cores} cannot be had: {error.strerror}", "see taskset -p $$") from error
 
 
 def _limit_memory(device: str) -> None:
@@ -253,6 +291,7 @@ def main() -> None:
     try:
         report.enter("import")
         begin = time.perf_counter()
+        _bind(job.setting)
         framework = load(job.cell.framework)
         report.content["phases"]["import_s"] = time.perf_counter() - begin
         report.content["allocator"] = _check_allocator(job.setting)

@@ -100,11 +100,15 @@ def is_own_step(cell: Cell) -> bool:
 
 
 def setup_place(cell: Cell) -> tuple[int, int]:
-    """Where framework and execution mode stand among those known; a user's step and unknown ones come first."""
+    """Where framework and execution mode stand among those known; a user's step and unknown ones come first.
+
+    The mode of a tuned cell is what tuning found: it stands beside the one as it comes.
+    """
     modes = EXECUTIONS.get(cell.framework, ())
     if is_own_step(cell) or not modes:
         return 0, 0
-    return list(EXECUTIONS).index(cell.framework), modes.index(cell.execution) if cell.execution in modes else 0
+    known = cell.execution in modes and cell.tuning != "tuned"
+    return list(EXECUTIONS).index(cell.framework), modes.index(str(cell.execution)) if known else 0
 
 
 def ordered(one: FrameworkComparison) -> list[CellSummary]:

@@ -19,6 +19,7 @@ DEFAULT, TUNED = "as it comes", "tuned"
 _TUNINGS = {
     "default": DEFAULT,
     "tuned-basic": TUNED,
+    "tuned": TUNED,
     "tuned-each": "tuned in its own way",
     "allocator": "with another allocator",
     "onednn": "with oneDNN switched",
@@ -74,7 +75,7 @@ def details(summary: CellSummary, contents: Contents) -> str:
     parts = [f"batch {cell.batch}", cell.precision]
     parts += [word for word in [how(summary, contents)] if word]
     parts += [cell.data] if cell.data not in (None, "synthetic", "own") else []
-    parts += [f"{name} {value}" for name, value in cell.extra if name != "code"]
+    parts += [f"{name} {value}" for name, value in cell.extra if name not in ("code", "profile")]
     parts += [label for label in [contents.machine(summary).label] if label]
     return " · ".join(str(part) for part in parts)
 

@@ -27,9 +27,11 @@ from gpugap.report.surroundings import environment_table
 from gpugap.report.traces import MOST_LINES, trace_chart, traced, warmup_table
 from gpugap.report.training import training
 from gpugap.report.trends import trends
+from gpugap.report.tuning import tuning_lead, tuning_section
 from gpugap.stats.warmup import MIN_STEPS
 from gpugap.study.outlook import NOTHING, Foreseen
 from gpugap.trends.overview import Overview
+from gpugap.tune.ladder import Ladder
 
 TITLE = "What a GPU changes"
 _FEW, _MANY = 2, 5
@@ -62,6 +64,7 @@ def render_page(
     title: str = TITLE,
     foreseen: Foreseen = NOTHING,
     history: Overview | None = None,
+    tunings: Sequence[Ladder] = (),
 ) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
@@ -71,13 +74,15 @@ def render_page(
         title: of the document.
         foreseen: predictions of memory and time, for sections of their own.
         history: of GPU memory, shown in a section of its own; left out where None.
+        tunings: what tuning found, for a section of their own.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command, foreseen, history) if part[1].text}
-    header = joined([_header(contents, title, foreseen), _links(parts)], Html("\n"))
+    parts = {anchor: part for anchor, part in _sections(contents, command, foreseen, history, tunings) if part[1].text}
+    lead = _lead(contents, foreseen, tunings)
+    header = joined([_header(contents, title, foreseen, lead), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -91,7 +96,7 @@ def render_page(
     )
 
 
-def _header(contents: Contents, title: str, foreseen: Foreseen) -> Html:
+def _header(contents: Contents, title: str, foreseen: Foreseen, lead: Html | None) -> Html:
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
@@ -99,7 +104,7 @@ def _header(contents: Contents, title: str, foreseen: Foreseen) -> Html:
     first = joined([tag("b", title), " · gpugap · ", _dates(contents) if measured else "nothing measured"])
     parts = [
         paragraph(first, "eyebrow"),
-        tag("h1", _lead(found, contents, foreseen)),
+        tag("h1", found.lead if lead is None else lead),
         items(found.basis, "basis"),
         overview(contents) if many else Html(""),
         items(others, "others many" if len(others) > _FEW else "others"),
@@ -108,17 +113,19 @@ def _header(contents: Contents, title: str, foreseen: Foreseen) -> Html:
     return joined([part for part in parts if part.text], Html("\n"))
 
 
-def _lead(found: Answer, contents: Contents, foreseen: Foreseen) -> Html:
-    """The answer of the records, or of what a page without any is about."""
+def _lead(contents: Contents, foreseen: Foreseen, tunings: Sequence[Ladder]) -> Html | None:
+    """The answer of a page without records; None where records give it, or there is nothing."""
     if contents.records:
-        return found.lead
+        return None
     if foreseen.plans:
         return plan_lead(foreseen.plans)
     if foreseen.forecasts:
         return outlook_lead(foreseen.forecasts[0])
     if foreseen.fits:
         return fit_lead(foreseen.fits)
-    return access_lead(foreseen.access) if foreseen.access else found.lead
+    if foreseen.access:
+        return access_lead(foreseen.access)
+    return tuning_lead(tunings) if tunings else None
 
 
 def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
@@ -126,7 +133,7 @@ def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
 
 
 def _sections(
-    contents: Contents, command: str, foreseen: Foreseen, history: Overview | None
+    contents: Contents, command: str, foreseen: Foreseen, history: Overview | None, tunings: Sequence[Ladder]
 ) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
     if contents.records:
@@ -142,6 +149,7 @@ def _sections(
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
+    yield "tuning", ("Tuned", tuning_section(tunings))
     yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
     yield "memory", ("Does it fit?", fit_section(foreseen.fits))
     yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))

@@ -58,7 +58,7 @@ def proof(pair: Pair) -> Html:
     return tag("span", "unverified", css="met not-met")
 
 
-def _time(speedup: Estimate) -> Estimate:
+def as_time(speedup: Estimate) -> Estimate:
     """Time after a change over the time before it, of a speedup."""
     value, low, high = (None if end is None else 1 / end for end in (speedup.value, speedup.high, speedup.low))
     return Estimate(value, low, high, speedup.level, "1", speedup.kind, speedup.method, speedup.n)
@@ -82,11 +82,11 @@ def _bars(one: FrameworkComparison, contents: Contents) -> Iterator[Bar]:
     for row in _published(one):
         label = f"published: through {row.cause}"
         under = f"{names.framework(row.b)} over {names.framework(row.a)}, mode not stated"
-        yield Bar(Line(group, label, under, _time(row.speedup), row.source), 1.0)
+        yield Bar(Line(group, label, under, as_time(row.speedup), row.source), 1.0)
 
 
 def _line(group: str, label: str, pair: Pair) -> Line:
-    ratio = _time(pair.comparison.speedup)
+    ratio = as_time(pair.comparison.speedup)
     told = "unknown" if ratio.value is None else percent(ratio.value)
     note = told if pair.verified else "unverified"
     under = f"{names.setting(pair.a.cell)} → {names.setting(pair.b.cell)}"
@@ -114,7 +114,7 @@ def _rows(one: FrameworkComparison) -> Iterator[list[Content]]:
         apart = "100 %" if any(one.shares()) else _none(_open(one) if one.steps else "not taken apart")
         yield _row(tag("b", "the whole"), effect.pair, apart)
     for row in _published(one):
-        ratio = _time(row.speedup)
+        ratio = as_time(row.speedup)
         numbers: list[Content] = [percent(ratio.value or 1.0), figures.shown(ratio), interval(ratio), _none("none")]
         told = f"published: {row.cause} ({row.source})"
         yield [told, *numbers, _none("not measured here"), _none("not stated"), kind_badge("published")]
@@ -127,7 +127,7 @@ def _open(one: FrameworkComparison) -> str:
 
 
 def _row(name: Content, pair: Pair, share: Content) -> list[Content]:
-    ratio = _time(pair.comparison.speedup)
+    ratio = as_time(pair.comparison.speedup)
     return [
         two_lines(name, f"{names.setting(pair.a.cell)} → {names.setting(pair.b.cell)}"),
         _none("unknown") if ratio.value is None else percent(ratio.value),

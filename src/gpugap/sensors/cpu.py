@@ -108,6 +108,27 @@ def describe(root: Path = Path("/")) -> Cpu:
     )
 
 
+def cores_physical_first(root: Path = Path("/")) -> tuple[int, ...]:
+    """Cores this process may run on: the first thread of every physical core, then their siblings.
+
+    Args:
+        root: as for `describe`.
+
+    Returns:
+        Core numbers; in the kernel's order where it does not tell which are siblings, empty where affinity is unknown.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return ()
+    allowed = sorted(os.sched_getaffinity(0))
+    topology = root / "sys/devices/system/cpu"
+    physical = {core: _read(topology / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in allowed}
+    seen: dict[str, int] = {}
+    rank = {}
+    for core in allowed:
+        rank[core] = seen[physical[core]] = seen.get(physical[core], -1) + 1
+    return tuple(sorted(allowed, key=lambda core: (rank[core], core)))
+
+
 def _instruction_sets(info: str) -> tuple[str, ...]:
     flags = set((_field(info, "flags") or _field(info, "Features") or "").split())
     if sys.platform == "darwin" and _sysctl("hw.optional.arm.FEAT_BF16") == "1":

@@ -75,7 +75,7 @@ class _RecordLine(BaseModel):
     settings: dict[str, Any] = {}
     environment: dict[str, Any] | None = None
     error: dict[str, str] | None = None
-    purpose: Literal["timing", "details", "accuracy", "parity"] = "timing"
+    purpose: Literal["timing", "details", "accuracy", "parity", "tuning", "outcome"] = "timing"
     details: dict[str, Any] = {}
     accuracy: dict[str, Any] = {}
     parity: dict[str, Any] = {}

@@ -30,3 +30,8 @@ def shown_url(url: str) -> str:
 def lock_folder() -> Path:
     """Folder of the locks that live measurements hold."""
     return user_cache_path("gpugap") / "locks"
+
+
+def profile_folder() -> Path:
+    """Folder of the settings that tuning found."""
+    return user_data_path("gpugap") / "tuned"

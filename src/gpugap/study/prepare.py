@@ -8,17 +8,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gpugap.core.errors import BadValue, GpugapError, MissingExtra, UnknownName, Unsupported
+from gpugap.core.execution import EXECUTIONS
 from gpugap.core.setting import DEVICE_KINDS
 from gpugap.frameworks import DISTRIBUTIONS, check_name
 from gpugap.measure.accuracy import check_learnable
 from gpugap.measure.plan import Effort, Plan, PlannedCell
 from gpugap.measure.runner import probe
-from gpugap.measure.spread import Host, Request, spread
+from gpugap.measure.spread import Host, Known, Request, spread
 from gpugap.measure.target import Target, parse_target
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors.environment import capture
 from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.study.presets import PRESETS, Preset
+from gpugap.tune.profile import tuned_profile
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +46,8 @@ class _Wanted:
     framework: str
     factors: Mapping[str, Any]
 
-    def on(self, device: str) -> Request:
-        return Request(self.target, self.framework, device, **self.factors)
+    def on(self, device: str, known: Known | None = None) -> Request:
+        return Request(self.target, self.framework, device, known=known, **self.factors)
 
 
 def prepare_measure(
@@ -112,7 +114,9 @@ def preset(name: str) -> Preset:
     return PRESETS[name]
 
 
-def prepare_study(chosen: Preset, effort: Effort, *, frameworks: Sequence[str], device: str | None) -> Prepared:
+def prepare_study(
+    chosen: Preset, effort: Effort, *, frameworks: Sequence[str], device: str | None, cpu: str = "both"
+) -> Prepared:
     """The plan of ``gpugap study``: the preset's cells on every device present, or on one.
 
     Args:
@@ -120,11 +124,12 @@ def prepare_study(chosen: Preset, effort: Effort, *, frameworks: Sequence[str], 
         effort: processes and steps.
         frameworks: the first runs the study; with more than one, the preset's comparison of frameworks is added.
         device: None takes every device present.
+        cpu: which cells of the CPU: ``default``, ``tuned`` (as `gpugap tune` found, else ``tuned-basic``) or ``both``.
 
     Raises:
         UsageError, Unsupported: nothing to run.
     """
-    wanted = [_Wanted(parse_target(name), frameworks[0], factors) for name, factors in chosen.cells]
+    wanted = [_Wanted(parse_target(name), frameworks[0], {**factors, "cpu": cpu}) for name, factors in chosen.cells]
     if len(frameworks) > 1:
         wanted += [
             _Wanted(parse_target(name), framework, {**factors, "execution": execution, "compared": True})
@@ -148,17 +153,39 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
     names = {framework: tuple(device["name"] for device in answer["devices"]) for framework, answer in found.items()}
     _check_present(device, names)
     cells: dict[str, PlannedCell] = {}
+    captured = capture()
     compared = any(one.factors.get("compared") for one in wanted)
     allocator = next(iter(preloadable_allocators()), None) if compared else None
     for one in wanted:
         onednn = found[one.framework]["devices"][0]["details"].get("onednn")
         host = Host(cpu.usable_cores, cpu.native_bf16, names[one.framework], allocator, onednn)
         for name in _chosen_devices(device, host.devices):
-            cells |= {planned.cell.key: planned for planned in spread(one.on(name), host, effort.data)}
+            known = _known(one, name, machine=captured["machine"], versions=found[one.framework]["versions"])
+            cells |= {planned.cell.key: planned for planned in spread(one.on(name, known), host, effort.data)}
     versions = {name: version for answer in found.values() for name, version in answer["versions"].items()}
-    environment = capture() | {"devices": found[frameworks[0]]["devices"], "versions": versions}
+    environment = captured | {"devices": found[frameworks[0]]["devices"], "versions": versions}
     machine = f"{environment['machine']} {uuid.getnode()}"
     return Prepared(Plan(tuple(cells.values()), effort, machine, versions), environment, left_out)
+
+
+def _known(wanted: _Wanted, device: str, *, machine: str, versions: Mapping[str, str]) -> Known | None:
+    """What `gpugap tune` found for cells on a device of this machine; None where nothing was found."""
+    factors = wanted.factors
+    base = EXECUTIONS[wanted.framework][0]
+    if factors.get("compared") or (factors.get("execution") or base) != base:
+        return None
+    profile = tuned_profile(
+        wanted.target.name,
+        machine=machine,
+        mode=factors["mode"],
+        batch=factors["batch"],
+        code=wanted.target.digest,
+        framework=wanted.framework,
+        device=device,
+        precision=factors.get("precision", "fp32"),
+        versions=versions,
+    )
+    return None if profile is None else Known(profile.setting, profile.execution, profile.digest)
 
 
 def _probed(frameworks: Sequence[str]) -> tuple[dict[str, dict[str, Any]], dict[str, str]]:

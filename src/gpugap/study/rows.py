@@ -47,7 +47,10 @@ def setup(cell: Cell, among: Sequence[Cell]) -> str:
     words = [word for word in cell.words[len(HEADS) :] if word not in common]
     if cell.data and len({one.data for one in among}) > 1:
         words.append(cell.data)
-    words += [f"{name}={value}" for name, value in cell.extra if len({dict(one.extra).get(name) for one in among}) > 1]
+    others = [dict(one.extra) for one in among]
+    lone = len({known["profile"] for known in others if "profile" in known}) < 2
+    told = [(name, value) for name, value in cell.extra if not (lone and name == "profile")]
+    words += [f"{name}={value}" for name, value in told if len({known.get(name) for known in others}) > 1]
     return " ".join(words)
 
 

@@ -93,6 +93,14 @@ class JaxFramework:
         """The function that launches the step once."""
         return body(step, setting, _execution(cell), self._fence)
 
+    def drop_nothing(self, step: Step) -> None:
+        """Turns Flax's dropout layers off."""
+        settings.drop_nothing(step)
+
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """Noise on the parameters."""
+        settings.perturb(step, relative, seed)
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Threads, math mode, layout and execution mode in force."""
         return settings.read_back(step, _execution(cell))

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jax
+import numpy as np
 from flax import nnx
 
 from gpugap.core.errors import Unsupported
@@ -98,6 +99,23 @@ def _modules(step: Step) -> Iterator[Any]:
     for model in models:
         if isinstance(model, nnx.Module):
             yield from (module for _, module in nnx.iter_modules(model))
+
+
+def drop_nothing(step: Step) -> None:
+    """Turns every dropout layer of a step off."""
+    for layer in _modules(step):
+        if isinstance(layer, nnx.Dropout):
+            layer.rate = 0.0
+
+
+def perturb(step: Step, relative: float, seed: int) -> None:
+    """Multiplies every parameter by 1 + `relative` times a normal number."""
+    generator = np.random.default_rng(seed)
+    for model in step.run.models if isinstance(step.run, Run) else step.model_list:
+        for _, variable in nnx.iter_graph(model):
+            if isinstance(variable, nnx.Param):
+                value = np.asarray(variable[...])
+                variable[...] = value * (1 + relative * generator.standard_normal(value.shape)).astype(value.dtype)
 
 
 def _compute_type(step: Step) -> str | None:

@@ -73,6 +73,12 @@ class NullFramework:
             raise Unsupported("plain Python cannot run a model", "give the Step a run=..., or use --framework torch")
         return lambda: run(step)
 
+    def drop_nothing(self, step: Step) -> None:
+        """There is no dropout."""
+
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """There are no parameters."""
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Nothing is in force."""
         return {}

@@ -90,6 +90,14 @@ class TensorFlowFramework:
         self._bodies[id(step)] = made
         return made
 
+    def drop_nothing(self, step: Step) -> None:
+        """Turns Keras's dropout layers off."""
+        settings.drop_nothing(step)
+
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """Noise on the trainable variables."""
+        settings.perturb(step, relative, seed)
+
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Threads, math mode, fusion, memory format and execution mode in force, read from TensorFlow and the step."""
         made = self._bodies.get(id(step))

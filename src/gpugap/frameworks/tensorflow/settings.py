@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from gpugap.core.errors import Unsupported
 from gpugap.frameworks.tensorflow.nets.net import DTYPES
 from gpugap.frameworks.tensorflow.start import keras, port, tf
@@ -109,6 +111,22 @@ def memory_format(step: Step) -> str | None:
     """
     found = {_FORMATS[layer.data_format] for layer in _layers(step) if getattr(layer, "data_format", None) in _FORMATS}
     return found.pop() if len(found) == 1 else "mixed" if found else None
+
+
+def drop_nothing(step: Step) -> None:
+    """Turns every dropout layer of a step off."""
+    for layer in _layers(step):
+        if isinstance(layer, keras.layers.Dropout):
+            layer.rate = 0.0
+
+
+def perturb(step: Step, relative: float, seed: int) -> None:
+    """Multiplies every trainable variable by 1 + `relative` times a normal number."""
+    generator = np.random.default_rng(seed)
+    for model in step.model_list:
+        for variable in model.trainable_variables if isinstance(model, keras.Layer) else ():
+            value = variable.numpy()
+            variable.assign(value * (1 + relative * generator.standard_normal(value.shape)).astype(value.dtype))
 
 
 def _autocast_dtype(step: Step) -> str | None:

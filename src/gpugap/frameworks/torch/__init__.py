@@ -12,7 +12,7 @@ import torch
 
 from gpugap.core.setting import Device
 from gpugap.frameworks.devices import backend_for
-from gpugap.frameworks.torch import compiled, settings
+from gpugap.frameworks.torch import compiled, inside, settings
 from gpugap.frameworks.torch.backends import Backend, CpuBackend, CudaBackend, MpsBackend
 from gpugap.frameworks.torch.compiled import compile_models
 from gpugap.frameworks.torch.examine import examine, parameters
@@ -80,9 +80,19 @@ class TorchFramework:
 
     def body(self, step: Step, cell: Cell, setting: Setting) -> Callable[[], Any]:
         """The function that runs the step once."""
+        backend = self._backend(cell.device)
         if cell.execution == "compile":
-            compile_models(step)
-        return body(step, setting, self._backend(cell.device).autocast_kind)
+            compile_models(step, setting.compile_mode)
+        made = body(step, setting, backend.autocast_kind)
+        return backend.captured(step, made) if setting.cuda_graph else made
+
+    def drop_nothing(self, step: Step) -> None:
+        """Turns dropout off."""
+        inside.drop_nothing(step)
+
+    def perturb(self, step: Step, relative: float, seed: int) -> None:
+        """Noise on the parameters, from a generator of its own."""
+        inside.perturb(step, relative, seed)
 
     def settings(self, step: Step, cell: Cell, setting: Setting) -> Mapping[str, Any]:
         """Threads, math mode, memory format and autocast in force, read from torch and from the step's tensors."""
@@ -141,7 +151,8 @@ class TorchFramework:
     def arrays_of(self, result: Any) -> list[NDArray[Any]]:
         """Every tensor in the result."""
         if isinstance(result, torch.Tensor):
-            return [result.detach().cpu().contiguous().numpy()]
+            found = result.detach().cpu().contiguous()
+            return [(found.float() if found.dtype == torch.bfloat16 else found).numpy()]  # NumPy has no bf16
         parts = result.values() if isinstance(result, Mapping) else result
         return [array for part in parts for array in self.arrays_of(part)]
 

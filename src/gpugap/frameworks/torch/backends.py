@@ -14,9 +14,11 @@ import torch
 
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.setting import Device
+from gpugap.core.step import Step
 from gpugap.frameworks.clocks import KNOWN_S, WINDOW_STEPS, Clock, HostClock, WindowClock, spin, true_length_s
 from gpugap.frameworks.devices import NO_PEAKS, Host, index_of
 from gpugap.frameworks.torch.fence import EventClock
+from gpugap.frameworks.torch.graph import captured
 
 _SLEEP_CYCLES = 10_000_000
 """Clock cycles of the GPU's own sleep: some milliseconds on any card."""
@@ -37,6 +39,7 @@ class Backend(Protocol):
     def synchronize(self) -> None: ...
     def pinned(self, tensor: torch.Tensor) -> torch.Tensor: ...
     def memory(self, device: str) -> Mapping[str, int | None]: ...
+    def captured(self, step: Step, body: Callable[[], Any]) -> Callable[[], Any]: ...
 
 
 class CpuBackend(Host):
@@ -64,6 +67,9 @@ class CpuBackend(Host):
 
     def memory(self, device: str) -> Mapping[str, int | None]:
         return NO_PEAKS
+
+    def captured(self, step: Step, body: Callable[[], Any]) -> Callable[[], Any]:
+        raise Unsupported("a CPU has no CUDA graphs", "leave cuda_graph off")
 
 
 class CudaBackend:
@@ -136,6 +142,9 @@ class CudaBackend:
             "peak_reserved_bytes": int(self._cuda.max_memory_reserved(index)),
         }
 
+    def captured(self, step: Step, body: Callable[[], Any]) -> Callable[[], Any]:
+        return captured(self._cuda, step, body)
+
 
 class MpsBackend:
     """Apple GPUs, timed by windows between fences.
@@ -190,3 +199,6 @@ class MpsBackend:
     def memory(self, device: str) -> Mapping[str, int | None]:
         """The allocator keeps no peak: the driver's total now, as reserved."""
         return {"peak_allocated_bytes": None, "peak_reserved_bytes": int(self._mps.driver_allocated_memory())}
+
+    def captured(self, step: Step, body: Callable[[], Any]) -> Callable[[], Any]:
+        raise Unsupported("Apple GPUs have no CUDA graphs", "leave cuda_graph off")

@@ -12,14 +12,18 @@ from torch import nn
 from gpugap.core.step import Step
 
 
-def compile_models(step: Step) -> None:
+def compile_models(step: Step, mode: str | None = None) -> None:
     """Lets Inductor compile every model of a step at its first call; shapes are taken as fixed.
 
     Forward and backward of each model are compiled; losses and optimizers stay eager, as in most users' code.
+
+    Args:
+        step: whose models are compiled.
+        mode: of ``torch.compile``; None takes its default.
     """
     for model in step.model_list:
         if isinstance(model, nn.Module):
-            model.compile(dynamic=False)
+            model.compile(dynamic=False, mode=mode)
 
 
 def graphs() -> int:

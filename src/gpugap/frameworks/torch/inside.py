@@ -53,3 +53,22 @@ def denormal_share(step: Step) -> float | None:
                     total += parameter.numel()
                     small += int(((parameter != 0) & (parameter.abs() < limit)).sum())
     return small / total if total else None
+
+
+def drop_nothing(step: Step) -> None:
+    """Turns every dropout of a step off, since each setting draws its masks in another order."""
+    for model in step.model_list:
+        for module in model.modules() if isinstance(model, torch.nn.Module) else ():
+            if isinstance(module, torch.nn.modules.dropout._DropoutNd):
+                module.p = 0.0
+
+
+def perturb(step: Step, relative: float, seed: int) -> None:
+    """Multiplies every floating-point parameter by 1 + `relative` times a normal number."""
+    generator = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for model in step.model_list:
+            for parameter in model.parameters() if isinstance(model, torch.nn.Module) else ():
+                if parameter.is_floating_point():
+                    noise = torch.randn(parameter.shape, generator=generator).to(parameter.device, parameter.dtype)
+                    parameter.mul_(1 + relative * noise)

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from gpugap.core.errors import Unsupported
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
 from gpugap.frameworks.torch import compiled
@@ -23,13 +24,21 @@ def apply(setting: Setting, seed: int) -> None:
     Args:
         setting: ``fp32`` turns TF32 off everywhere, since torch's default leaves it on in cuDNN; ``tf32`` turns it on.
         seed: of torch's generators.
+
+    Denormals come first: threads that start later inherit how their starter treats them.
+
+    Raises:
+        Unsupported: denormals are to be flushed and this CPU cannot.
     """
+    if setting.flush_denormals and not torch.set_flush_denormal(True):
+        raise Unsupported("this CPU cannot flush denormal numbers to zero", "leave them as they are")
     if setting.threads is not None:
         torch.set_num_threads(setting.threads)
     tf32 = setting.precision == "tf32"
     torch.set_float32_matmul_precision("high" if tf32 else "highest")
     torch.backends.cuda.matmul.allow_tf32 = tf32
     torch.backends.cudnn.allow_tf32 = tf32
+    torch.backends.cudnn.benchmark = setting.cudnn_benchmark
     torch.manual_seed(seed)
 
 

@@ -41,14 +41,20 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
     if isinstance(step.run, Training) and setting.precision == "fp16":
         step.run.scale_losses(autocast_kind)
     if step.run is not None:
-        return _own_body(step, step.run, context)
-    return (
-        _train_body(step, context, setting, autocast_kind) if step.mode == "train" else _inference_body(step, context)
-    )
+        grad = torch.enable_grad if step.mode == "train" else _without_gradients(setting)
+        return _own_body(step, step.run, context, grad)
+    if step.mode == "train":
+        return _train_body(step, context, setting, autocast_kind)
+    return _inference_body(step, context, _without_gradients(setting))
 
 
-def _own_body(step: Step, run: Callable[[Step], Any], context: Callable[[], Any]) -> Callable[[], Any]:
-    grad = torch.enable_grad if step.mode == "train" else torch.inference_mode
+def _without_gradients(setting: Setting) -> Callable[[], Any]:
+    return torch.inference_mode if setting.inference_mode else torch.no_grad
+
+
+def _own_body(
+    step: Step, run: Callable[[Step], Any], context: Callable[[], Any], grad: Callable[[], Any]
+) -> Callable[[], Any]:
 
     def once() -> Any:
         with grad(), context():
@@ -57,12 +63,12 @@ def _own_body(step: Step, run: Callable[[Step], Any], context: Callable[[], Any]
     return once
 
 
-def _inference_body(step: Step, context: Callable[[], Any]) -> Callable[[], Any]:
+def _inference_body(step: Step, context: Callable[[], Any], grad: Callable[[], Any]) -> Callable[[], Any]:
     model, inputs = step.model_list[0], step.inputs_and_targets()[0]
     call = _caller(model, inputs)
 
     def once() -> Any:
-        with torch.inference_mode(), context():
+        with grad(), context():
             return call()
 
     return once

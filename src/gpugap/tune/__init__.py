@@ -1,0 +1,1 @@
+"""How to speed up the machine one has: a search over settings, a proof on fresh processes, and lines to paste."""

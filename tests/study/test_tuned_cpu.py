@@ -1,0 +1,144 @@
+"""What tuning found takes the place of the fixed tuning: in plans, and in what is compared."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from factories import make_cell, make_record
+from gpugap.core.errors import UnknownName
+from gpugap.core.setting import Setting
+from gpugap.explain.cells import summarize
+from gpugap.explain.pairs import baseline_pairs, match
+from gpugap.measure.plan import Effort
+from gpugap.measure.spread import Host, Known, Request, spread
+from gpugap.measure.target import parse_target
+from gpugap.study import prepare
+from gpugap.study.presets import PRESETS
+from gpugap.tune.profile import Profile, save_profile
+
+HOST = Host(6, native_bf16=True, devices=("cpu", "cuda"))
+FOUND = Known(Setting("bf16", 2, cores=(0, 1)), "compile", "abcd")
+
+
+def cells(**changes):
+    known = {"device": "cpu", "mode": "train", "batch": 8, "known": FOUND} | changes
+    request = Request(parse_target("conv6"), "torch", known.pop("device"), **known)
+    return spread(request, HOST, "synthetic")
+
+
+def tunings(**changes) -> list[str]:
+    return [one.cell.tuning for one in cells(**changes)]
+
+
+def test_what_was_found_takes_the_place_of_the_fixed_tuning():
+    default, tuned = cells()
+    assert (default.cell.tuning, tuned.cell.tuning) == ("default", "tuned")
+    assert (tuned.setting, tuned.cell.execution, tuned.cell.precision) == (FOUND.setting, "compile", "bf16")
+    assert dict(tuned.cell.extra) == {"profile": "abcd"}
+    assert default.cell.execution == "eager"
+    assert tunings(known=None) == ["default", "tuned-basic"]
+    assert tunings(device="cuda") == ["default", "tuned"]
+
+
+def test_comparing_frameworks_keeps_its_own_tunings():
+    assert "tuned" not in tunings(compared=True)
+
+
+@pytest.mark.parametrize("known", [FOUND, None])
+def test_one_side_of_the_cpu(known: Known | None):
+    both = tunings(known=known)
+    assert tunings(known=known, cpu="default") == ["default"]
+    assert tunings(known=known, cpu="tuned") == both[1:]
+    assert tunings(known=known, device="cuda", cpu="tuned") == tunings(known=known, device="cuda")
+    with pytest.raises(UnknownName, match="fast"):
+        tunings(cpu="fast")
+
+
+@pytest.fixture
+def one_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    device = {"name": "cpu", "model": "x", "memory_bytes": None, "details": {}}
+    monkeypatch.setattr(prepare, "probe", lambda name: {"versions": {name: "2.13.0"}, "devices": [device]})
+    monkeypatch.setattr(prepare, "check_name", lambda name: None)
+    monkeypatch.setattr(prepare, "capture", lambda: {"machine": "m1"})
+
+
+def profile(**changes) -> Profile:
+    known = {"machine": "m1", "workload": "conv6@32", "code": "", "framework": "torch", "device": "cpu"}
+    known |= {"mode": "train", "batch": 128, "precision": "fp32", "versions": {"torch": "2.13.0"}}
+    return Profile(**(known | changes), setting=FOUND.setting, execution="compile", result={})
+
+
+def planned(cpu: str = "both") -> dict[tuple[str, str], list[str]]:
+    chosen = PRESETS["quick"]
+    found = prepare.prepare_study(chosen, Effort(), frameworks=["torch"], device=None, cpu=cpu).plan.cells
+    sides: dict[tuple[str, str], list[str]] = {}
+    for one in found:
+        sides.setdefault((one.cell.workload, one.cell.mode), []).append(one.cell.tuning)
+    return sides
+
+
+def test_a_study_runs_the_profile_of_this_machine(one_machine: None):
+    save_profile(profile())
+    found = planned()
+    assert found["conv6@32", "train"] == ["default", "tuned"]
+    assert "tuned" not in found["conv6@32", "inference"]
+    assert "tuned" not in found["vgg16@32", "train"]
+    assert planned("tuned")["conv6@32", "train"] == ["tuned"]
+    assert set(map(tuple, planned("default").values())) == {("default",)}
+
+
+def test_a_measurement_runs_it_too_unless_another_mode_is_asked_for(one_machine: None):
+    save_profile(profile())
+
+    def asked(**changes) -> list[str]:
+        factors = {"mode": "train", "batch": 64, "precision": "fp32", "execution": None} | changes
+        found = prepare.prepare_measure("conv6", Effort(), framework="torch", device="cpu", factors=factors)
+        return [one.cell.tuning for one in found.plan.cells]
+
+    assert asked() == ["default", "tuned"]
+    assert "tuned" not in asked(execution="compile")
+    assert "tuned" not in asked(precision="bf16")
+
+
+@pytest.mark.parametrize("change", [{"machine": "m2"}, {"versions": {"torch": "2.14.0"}}])
+def test_a_profile_of_another_machine_or_version_is_not_run(one_machine: None, change: dict):
+    save_profile(profile(**change))
+    assert planned()["conv6@32", "train"] != ["default", "tuned"]
+
+
+DEFAULT = make_cell(framework="torch")
+TUNED = replace(DEFAULT, tuning="tuned", precision="bf16", execution="compile", extra=(("profile", "abcd"),))
+CUDA = replace(DEFAULT, device="cuda")
+
+
+def summaries():
+    return summarize(
+        make_record(number, cell=cell, times=(time_s * (1 + 0.001 * number),) * 3)
+        for cell, time_s in ((DEFAULT, 0.4), (TUNED, 0.1), (CUDA, 0.02))
+        for number in range(4)
+    )
+
+
+def test_a_gpu_is_held_against_the_default_and_the_tuned_cpu():
+    found = {(pair.a.cell.tuning, pair.b.cell): pair.comparison.speedup.value for pair in baseline_pairs(summaries())}
+    assert found == {
+        ("default", TUNED): pytest.approx(4),
+        ("default", CUDA): pytest.approx(20),
+        ("tuned", CUDA): pytest.approx(5),
+    }
+
+
+def test_across_files_too():
+    default, tuned, cuda = summaries()
+    pairs = {
+        (a.cell.tuning, b.cell.device)
+        for a, b in match([default, tuned], [cuda, replace(cuda, cell=replace(CUDA, batch=16))])
+    }
+    assert {("default", "cuda"), ("tuned", "cuda")} <= pairs
+
+
+def test_a_tuned_cell_was_held_against_its_baseline_when_it_was_tuned():
+    pair = next(pair for pair in baseline_pairs(summaries()) if pair.b.cell == TUNED)
+    assert pair.proved(frozenset()).verified is None
