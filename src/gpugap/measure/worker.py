@@ -71,11 +71,8 @@ class Report:
 def measure(job: Job, framework: Framework, report: Report) -> Status:
     """Runs one job in this process and fills the report; returns its status."""
     content, phases = report.content, report.content["phases"]
-    if job.arrays is not None and job.purpose == "parity":
-        report.enter("parity")
-        save(job.arrays, collect(job, framework))
-        content["versions"] = dict(framework.versions())
-        return "ok"
+    if job.purpose == "parity":
+        return _parity(job, framework, report)
     framework.apply(job.cell, job.setting, job.seed + job.process * (job.purpose == "accuracy"))
     report.enter("build")
     begin = time.perf_counter()
@@ -118,6 +115,15 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _parity(job: Job, framework: Framework, report: Report) -> Status:
+    """What a parity check compares, left in a file for the parent."""
+    assert job.arrays is not None
+    report.enter("parity")
+    save(job.arrays, collect(job, framework))
+    report.content["versions"] = dict(framework.versions())
+    return "ok"
 
 
 def _check_mode(job: Job, framework: Framework) -> None:
