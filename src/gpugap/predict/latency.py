@@ -26,7 +26,7 @@ from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Pred
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)
 _LED = 0.1
-"""A host whose share of a step is above this leads it: with the usual sharpness it then takes longer than the kernels."""
+"""A host whose share of a step is above this leads it: by the fitted sharpness it takes longer than the kernels."""
 _HALF = ("fp16", "bf16", "amp")
 
 
@@ -190,7 +190,10 @@ def whole_factor(kernels: Kernels, base: Base, known: Artefact, constants: Const
 
 
 def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) -> Floats:
-    """The base times the residual, never faster than the peak of the data sheet allows."""
+    """The base times the residual, never faster than the peak of the data sheet allows.
+
+    Kernels that do less than their launch takes were in no fit, as their calls show the host alone: theirs fades.
+    """
     residual = np.zeros_like(base.total_s)
     for group in GROUPS:
         rows = rows_of(group, kernels)
@@ -205,7 +208,8 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
     residual = np.clip(residual, -known.bound, known.bound)
     residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
-    return np.maximum(base.total_s * np.exp(residual), fastest_possible(kernels, chip))
+    shown = np.minimum(1.0, (base.total_s - base.launch_s) / base.launch_s.clip(1e-9))
+    return np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip))
 
 
 WINOGRAD_MOST = 2.25
