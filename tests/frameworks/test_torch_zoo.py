@@ -77,6 +77,17 @@ def test_experts_share_the_tokens():
     assert shared.first.parameters == dense.first.parameters + 2 * (3 * 2 * 64 * 256 + 64 * 4)
 
 
+def test_initial_values_are_left_out_whatever_memory_holds():
+    from gpugap.frameworks.torch.zoo.images import without_values
+
+    held = torch.full((100, 100), 9e9)  # beyond every bound
+    with without_values():
+        for fill in (torch.nn.init.trunc_normal_, torch.nn.init.orthogonal_, torch.nn.init.kaiming_uniform_):
+            fill(held)
+    assert (held == 9e9).all()
+    assert torch.nn.init.trunc_normal_(held).abs().max() <= 2
+
+
 def test_models_of_timm():
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")

@@ -34,6 +34,27 @@ class _Uninitialized(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def _as_it_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Models are built without initial values.
+
+    Initializers that draw again until all values are within bounds would never end on what memory happens to hold, and
+    are left out altogether.
+    """
+    init: Any = nn.init
+    kept = (init._no_grad_trunc_normal_, init.orthogonal_)
+    init._no_grad_trunc_normal_ = init.orthogonal_ = _as_it_is
+    try:
+        with _Uninitialized():
+            yield
+    finally:
+        init._no_grad_trunc_normal_, init.orthogonal_ = kept
+
+
 def timm() -> Any:
     """The package, whatever torchvision is beside it.
 
@@ -134,7 +155,7 @@ def _built(package: Any, name: str, image_size: int) -> nn.Module:
         raise Unsupported(f"timm {package.__version__} has no architecture {name}", "another version of timm may")
     create = partial(package.create_model, name, pretrained=False)
     try:
-        with _Uninitialized():
+        with without_values():
             model = create()
             if model.pretrained_cfg.get("input_size", (3, 0, 0))[-1] == image_size:
                 return model
