@@ -91,10 +91,10 @@ def test_initial_values_are_left_out_whatever_memory_holds():
 def test_models_of_timm():
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
-    from gpugap.frameworks.torch.zoo.images import image_source
+    from gpugap.frameworks.torch.zoo.images import Built, image_source
 
-    def image(name: str, size: int = 224, mode: str = "inference", modern: bool = True):
-        return trace(image_source(name, size, mode, fused=modern, foreach=modern), Wish(4, mode))
+    def image(name: str, size: int = 224, mode: str = "inference", modern: bool = True, merged: bool = False):
+        return trace(image_source(name, size, mode, Built(modern, modern, merged)), Wish(4, mode))
 
     found = image("resnet18")
     assert found.first.parameters == 11_689_512
@@ -107,5 +107,8 @@ def test_models_of_timm():
     assert wide.attention
     assert {op.dtype for op in wide.ops if op.name == "aten.native_layer_norm"} == {"float16"}
     assert not image("vit_tiny_patch16_224", modern=False).first.attention
+    branches, merged = (image("repvgg_a0", 64, merged=merged).first for merged in (False, True))
+    assert sum(op.kind == "conv" for op in branches.ops) > 2 * sum(op.kind == "conv" for op in merged.ops) - 2
+    assert branches.parameters > merged.parameters
     with pytest.raises(Unsupported, match="has no architecture nosuchnet"):
         image("nosuchnet")
