@@ -31,7 +31,7 @@ from fitting.tables import Measured, read_operators
 from fitting.wholes import Step, read_steps
 from fitting.writing import manifest_of, spreads_of, widening_of, write
 
-from gpugap.predict.artefact import Artefact, artefact
+from gpugap.predict.artefact import Artefact
 from gpugap.predict.table_ops import TABLE_KINDS
 from gpugap.study.scoring.traces import Traces
 
@@ -58,7 +58,7 @@ def main() -> None:
     images = read_steps(given.tables / "timm.parquet", traces)
     say(f"{len(language)} steps of transformers and {len(images)} of image models have traces")
     data = sample(tables)
-    constants = fit_base(artefact().constants, data)
+    constants = fit_base(data)
     say("constants of single precision fitted")
     common = common_trees(constants, data)
     single = in_memory(constants, common | own_trees(constants, data, common))
@@ -85,7 +85,7 @@ def _left_out(
         misses += shapes_left_out(group, data, single.constants, smaller)
     tell("shapes left out")
     keys = sorted({one.chip.key for found in data.calls.values() for one in found})
-    fits = fits_without(single.constants, data, keys, smaller)
+    fits = fits_without(data, keys, smaller)
     misses += gpus_left_out(data, fits)
     misses += transformers_left_out(steps[0], known, fits)
     tell("GPUs and families of transformers left out")

@@ -167,14 +167,14 @@ def fit_wholes(
         shrink: square root of the weight of one number's squared log change, in squared log errors of steps.
         steps: of the solver.
     """
-    names = list(bounds)
+    names, weights = list(bounds), step_weights(found)
     low, high = (np.log([bounds[name][side] for name in names]) for side in (0, 1))
     begin = np.clip(np.log([max(getter(start, name), 1e-12) for name in names]), low + 1e-3, high - 1e-3)
 
     def errors(values: Floats) -> Floats:
         constants = with_numbers(start, names, np.exp(values))
-        misses = [np.log(batch.seconds / predicted_seconds(batch, constants)) for batch in found]
-        return np.concatenate([*misses, shrink * (values - begin)])
+        misses = np.concatenate([np.log(batch.seconds / predicted_seconds(batch, constants)) for batch in found])
+        return np.concatenate([misses * np.sqrt(weights), shrink * (values - begin)])
 
     solved = least_squares(
         errors, begin, bounds=(low, high), loss="soft_l1", f_scale=0.1, max_nfev=steps, diff_step=0.01
@@ -185,25 +185,18 @@ def fit_wholes(
 def begin_half(constants: Constants) -> Constants:
     """Where the fit of half precision begins, and what it is shrunk to.
 
-    Tensor cores as fast as their sheet but for deep pipelines, channel-by-channel convolutions far below the vector
-    units' peak, everything else as in single precision.
+    Matrix units and everything else as in `fitting.operators.START`; watts limit as they do in single precision.
     """
-    engine = replace(
-        constants.matrix,
-        utilization=0.95,
-        narrow=1.0,
-        prologue=64.0,
-        quantized=0.6,
-        alone=0.3,
-        sharpness=3.0,
-        power=constants.vector.power,
-        power_exponent=constants.vector.power_exponent,
-    )
-    forms = {"depthwise": 7.0, "direct": 7.0, "dense": constants.form_factor["dense"]}
-    known = {kind: constants.kind_factor[kind] for kind in ("norm", "softmax")}
-    return replace(
-        constants, matrix=engine, form_factor=forms, kind_factor=known, layout=0.6, l2_speed=2.0, l2_share=0.7
-    )
+    power = {name: getattr(constants.vector, name) for name in ("power", "power_exponent")}
+    return replace(constants, matrix=replace(constants.matrix, **power))
+
+
+def step_weights(found: Sequence[Batch]) -> Floats:
+    """The root of one over how many steps a family has in a mode, so that neither large families nor inference rule."""
+    names = np.concatenate([np.char.add(one.families.astype(str), one.modes.astype(str)) for one in found])
+    _, place, count = np.unique(names, return_inverse=True, return_counts=True)
+    weights = 1 / np.sqrt(count[place])
+    return np.asarray(weights / weights.mean())
 
 
 def step_rows(found: Sequence[Batch], constants: Constants) -> Any:
@@ -229,7 +222,5 @@ def fit_half(start: Constants, steps: Sequence[Step]) -> tuple[Constants, Trees]
     found = batches(steps)
     constants = fit_wholes(begin_half(start), found, HALF)
     misses = np.concatenate([np.log(one.seconds / predicted_seconds(one, constants)) for one in found])
-    families = np.concatenate([one.families for one in found])
-    weights = np.array([1 / np.sqrt((families == family).sum()) for family in families])
-    trees = grow(step_rows(found, constants), misses, weights / weights.mean(), STEP_GROWTH, STEP_BOUND)
+    trees = grow(step_rows(found, constants), misses, step_weights(found), STEP_GROWTH, STEP_BOUND)
     return constants, trees

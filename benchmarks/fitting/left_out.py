@@ -94,12 +94,12 @@ class WithoutGpu:
     trees: Mapping[str, Trees]
 
 
-def fits_without(start: Constants, data: Sample, keys: Sequence[str], growth: Growth) -> list[WithoutGpu]:
+def fits_without(data: Sample, keys: Sequence[str], growth: Growth) -> list[WithoutGpu]:
     """Base and trees without each GPU."""
     found = []
     for key in keys:
         rest = data.without(key)
-        constants = fit_base(start, rest, steps=1)
+        constants = fit_base(rest, steps=2)
         found.append(WithoutGpu(key, constants, common_trees(constants, rest, growth)))
     return found
 

@@ -117,7 +117,7 @@ def test_every_gpu_with_the_facts_is_answered_and_named():
     found, lacking = {}, []
     for row in all_gpus():
         try:
-            found[row.key] = predict(step(linear(512, 512, 512), precision="fp16"), row)
+            found[row.key] = predict(step(linear(512, 512, 512)), row)
         except Unsupported as error:
             assert row.fp32_tflops is None or row.sm_count is None
             lacking.append(error)
@@ -128,7 +128,14 @@ def test_every_gpu_with_the_facts_is_answered_and_named():
     assert domains["rtx-3080-10gb"] == "unseen"
     assert domains["h100-sxm"] == domains["mi300x"] == domains["apple-m1"] == "extrapolated"
     widths = {key: one.step_time.high / one.step_time.value for key, one in found.items()}
-    assert widths["rtx-3090"] < widths["rtx-3080-10gb"] <= widths["h100-sxm"]
+    assert widths["t4"] <= widths["rtx-3080-10gb"] < widths["h100-sxm"]
+
+
+def test_what_was_seen_of_a_gpu_depends_on_the_precision():
+    half = step(linear(512, 512, 512, "float16"), precision="fp16")
+    assert predict(half, gpu("t4")).domain == "unseen"
+    assert predict(half, gpu("rtx-3090")).domain == "seen"
+    assert predict(step(linear(512, 512, 512)), gpu("rtx-3090")).domain == "unseen"
 
 
 def test_one_measured_step_removes_the_common_bias():

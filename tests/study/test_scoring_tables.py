@@ -155,6 +155,8 @@ def test_whole_models_become_recipes(tmp_path):
     assert (recipe.name, recipe.mode, recipe.modern, recipe.precision) == ("resnet18", "train", False, "fp16")
     assert cases_of(tmp_path, {**IMAGE, "torch_version": "2.4.0"})[0].work.recipe.modern
     assert image.gpu == gpu("rtx-3090")
+    rows = [{**IMAGE, "arch": "repvgg_b0", "torch_version": version} for version in ("2.4.0", "2.9.1")]
+    assert [case.work.recipe.merged for case in cases_of(tmp_path, *rows)] == [False, True]
     newer = {**IMAGE, "torch_version": "2.4.0"}
     assert (
         cases_of(tmp_path, newer)[0].work.recipe == cases_of(tmp_path, {**newer, "device": "H100 PCIe"})[0].work.recipe

@@ -42,7 +42,7 @@ def features_of(group: Group, rows: Bools, kernels: Kernels, model: tuple[Chip, 
     """
     chip, base = model
     columns = [
-        np.log2(base.memory_s[rows] / base.launch_s[rows].clip(1e-7)),
+        np.log2(base.memory_s[rows].clip(1e-12) / base.launch_s[rows].clip(1e-7)),
     ]
     columns += _moved(kernels, rows) if group == "traffic" else _product(kernels, rows, chip, base)
     if group == "conv":

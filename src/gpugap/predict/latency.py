@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import get_args
 
@@ -24,9 +25,9 @@ from gpugap.predict.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kern
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)
+_LED = 0.1
+"""A host whose share of a step is above this leads it: by the fitted sharpness it takes longer than the kernels."""
 _HALF = ("fp16", "bf16", "amp")
-_LEAST_S = 1e-9
-"""A step is never said to take less."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,19 +70,11 @@ def predict(
         Unsupported: the catalog does not know enough of the GPU.
         BadValue: no such method.
     """
-    if method not in METHODS:
-        raise BadValue(f"unknown method {method!r}", f"one of {', '.join(METHODS)}")
-    chip, known = chip_of(gpu), artefact()
-    kernels = _cached_kernels(ops)
-    dispatch = 1.0 if host is None else host.dispatch_s / known.constants.dispatch_s
+    chip, known, kernels = chip_of(gpu), artefact(), _kernels(_Same(ops))
     times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
-    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), dispatch)
-    parts = _parts(each_s, times.bound[kernels.place], step_s)
-    parts["copy"] = copy_seconds(gpu, copy_bytes)
-    if calibration is not None:
-        parts = {name: seconds * calibration.ratio for name, seconds in parts.items()}
-    total = max(_LEAST_S, sum(parts.values()))
-    estimate = _estimate(total, (ops, gpu, chip), known, method, calibration)
+    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), host)
+    ratio = 1.0 if calibration is None else calibration.ratio
+    parts = _parts((each_s, step_s, copy_seconds(gpu, copy_bytes)), times.bound[kernels.place], ratio)
     return Prediction(
         gpu_id=gpu.key,
         gpu_name=gpu.name,
@@ -91,11 +84,11 @@ def predict(
         mode=ops.mode,
         batch=ops.batch,
         precision=ops.precision,
-        step_time=estimate,
+        step_time=_estimate(sum(parts.values()), (ops, gpu, chip), known, method, calibration),
         parts_s=parts,
         bound=max(_BOUNDS, key=lambda name: parts[name]),
         attention_kernel=", ".join(sorted(set(ops.attention.values()))),
-        ops=_op_times(kernels, times, 1.0 if calibration is None else calibration.ratio, ops),
+        ops=_op_times(kernels, times, ratio, ops),
         peak_flop_per_s=_peak(kernels, chip),
         bandwidth_byte_per_s=chip.bandwidth_byte_per_s,
         assumed=dict(ops.assumed) | _assumed(host, known, chip),
@@ -103,34 +96,44 @@ def predict(
     )
 
 
-def step_of(kernels: Kernels, times: Times, constants: Constants, dispatch: float = 1.0) -> tuple[Floats, float]:
+def step_of(kernels: Kernels, times: Times, constants: Constants, host: Host | None = None) -> tuple[Floats, float]:
     """Seconds of each operator in the order they run, and of the step: the larger of their sum and the host's time.
 
     Args:
         kernels: of the step.
         times: of its distinct operators.
         constants: of the GPU.
-        dispatch: host time over that of the typical host.
+        host: the machine that feeds it; None for the typical one.
     """
     each_s = times.op_s[kernels.place]
-    busy_s = float(each_s.sum())
-    host_s = float(times.host_s[kernels.place].sum()) * dispatch
+    busy_s, host_s = float(each_s.sum()), float(times.host_s[kernels.place].sum())
     if not host_s:
         return each_s, busy_s
+    if host is not None:
+        host_s *= host.dispatch_s / constants.dispatch_s
     return each_s, float(either(np.array(busy_s), np.array(host_s), constants.host_sharpness))
 
 
-_KERNELS: list[tuple[OpList, Kernels]] = []
-"""The last step asked for: one step is asked for on many GPUs in a row."""
+class _Same:
+    """A step by identity: it is asked for on many GPUs in a row, and comparing its operators takes long.
+
+    Args:
+        ops: the step.
+    """
+
+    def __init__(self, ops: OpList) -> None:
+        self.ops = ops
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.ops is self.ops
+
+    def __hash__(self) -> int:
+        return id(self.ops)
 
 
-def _cached_kernels(ops: OpList) -> Kernels:
-    for seen, kernels in _KERNELS:
-        if seen is ops:
-            return kernels
-    kernels = kernels_of(ops.ops, tf32=ops.precision == "tf32")
-    _KERNELS[:] = [(ops, kernels)]
-    return kernels
+@functools.lru_cache(maxsize=1)
+def _kernels(step: _Same) -> Kernels:
+    return kernels_of(step.ops.ops, tf32=step.ops.precision == "tf32")
 
 
 def times_of(
@@ -151,7 +154,12 @@ def times_of(
         method: the model, or a baseline of the data sheet.
         channels_last: images lie channels-last.
         within: a step, not one call after the other on an idle GPU.
+
+    Raises:
+        BadValue: no such method.
     """
+    if method not in METHODS:
+        raise BadValue(f"unknown method {method!r}", f"one of {', '.join(METHODS)}")
     constants = known.constants_for(chip.key)
     if method == "model":
         base = base_of(kernels, chip, constants, channels_last=channels_last)
@@ -182,7 +190,10 @@ def whole_factor(kernels: Kernels, base: Base, known: Artefact, constants: Const
 
 
 def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) -> Floats:
-    """The base times the residual, never faster than the peak of the data sheet allows."""
+    """The base times the residual, never faster than the peak of the data sheet allows.
+
+    Kernels that do less than their launch takes were in no fit, as their calls show the host alone: theirs fades.
+    """
     residual = np.zeros_like(base.total_s)
     for group in GROUPS:
         rows = rows_of(group, kernels)
@@ -197,7 +208,8 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
     residual = np.clip(residual, -known.bound, known.bound)
     residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
-    return np.maximum(base.total_s * np.exp(residual), fastest_possible(kernels, chip))
+    shown = np.minimum(1.0, (base.total_s - base.launch_s) / base.launch_s.clip(1e-9))
+    return np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip))
 
 
 WINOGRAD_MOST = 2.25
@@ -217,10 +229,16 @@ def host_seconds(kernels: Kernels, constants: Constants) -> Floats:
     return np.array([factors[KINDS.index(op.kind)] for op in kernels.distinct]) * constants.dispatch_s
 
 
-def _parts(each_s: Floats, bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]], step_s: float) -> dict[str, float]:
-    sums = np.bincount(bound, each_s, 3)
-    parts: dict[str, float] = {name: float(seconds) for name, seconds in zip(_BOUNDS[:3], sums, strict=True)}
-    return parts | {"host": max(0.0, step_s - float(each_s.sum()))}
+def _parts(
+    seconds: tuple[Floats, float, float], bound: np.ndarray[tuple[int, ...], np.dtype[np.int64]], ratio: float
+) -> dict[str, float]:
+    """What the time of operators, of the step and of its copy consists of."""
+    each_s, step_s, copy_s = seconds
+    parts: dict[str, float] = dict(zip(_BOUNDS, np.bincount(bound, each_s, 3).tolist(), strict=False))
+    parts |= {"host": max(0.0, step_s - float(each_s.sum())), "copy": copy_s}
+    if parts["host"] > _LED * step_s:  # then launches wait for the host
+        parts |= {"host": parts["host"] + parts["launch"], "launch": 0.0}
+    return {name: part * ratio for name, part in parts.items()}
 
 
 def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tuple[OpTime, ...]:

@@ -17,7 +17,7 @@ TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (128, 
 SPLITS = (1, 2, 4, 8, 16, 32)
 """Parts of the contraction that run next to each other and are added up afterwards."""
 FED = 128
-"""Operations a clock of a processor of 64 multiply-add units, to which an engine's ``narrow`` is stated."""
+"""Operations a clock of a processor, to which the ``narrow`` of matrix units is stated."""
 _LONG = 512
 """Contractions shorter than this are not split."""
 _MULTIPLYING: tuple[Form, ...] = ("product", "dense", "pointwise", "grouped", "attention")
@@ -71,7 +71,9 @@ def _product_seconds(kernels: Kernels, rows: Bools, model: tuple[Chip, Constants
     winograd = (kernels.window[rows] == WINOGRAD_WINDOW) & kernels.same[rows] & kernels.is_form("dense")[rows]
     spared = np.where(winograd & (peak == chip.rates_flop_per_s[0]), constants.winograd, 1.0)
     rate = peak / chip.processors
-    narrow = engine.narrow * rate / chip.clock_hz / FED
+    narrow = np.full(len(m), engine.narrow)
+    if engine is constants.matrix:
+        narrow *= rate / chip.clock_hz / FED
     best = np.full(len(m), np.inf)
     most = engine.utilization * (constants.shared_issue if chip.shared_issue and engine is constants.vector else 1.0)
     single = (batch == 1) | (k >= _LONG * 8)

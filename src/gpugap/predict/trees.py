@@ -37,13 +37,19 @@ class Trees:
 
     def __call__(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Predictions for rows of features, shape (rows,)."""
-        rows = len(features)
-        node = np.repeat(self.roots[:, None], rows, axis=1)
-        row = np.arange(rows)[None, :]
+        rows, columns = features.shape
+        flat = np.ascontiguousarray(features).ravel()
+        child = np.stack([self.left, self.right], axis=1).ravel()
+        node = np.repeat(self.roots, rows)
+        row = np.tile(np.arange(rows, dtype=np.int32) * columns, len(self.roots))
+        asked = np.arange(len(node))  # what has not come to a leaf yet
         for _ in range(self.depth):
-            goes_left = features[row, self.feature[node]] <= self.threshold[node]
-            node = np.where(goes_left, self.left[node], self.right[node])
-        return np.asarray(self.start + self.value[node].sum(axis=0, dtype=np.float64))
+            here = node[asked]
+            right = flat[row[asked] + self.feature[here]] > self.threshold[here]
+            node[asked] = there = child[2 * here + right]
+            asked = asked[self.left[there] != there]
+        leaves = self.value[node].reshape(len(self.roots), rows)
+        return np.asarray(self.start + leaves.sum(axis=0, dtype=np.float64))
 
     def to_arrays(self, name: str) -> dict[str, npt.NDArray[np.generic]]:
         """As arrays to be stored, every key begun with a name."""

@@ -177,11 +177,23 @@ def _image(row: Mapping[str, Any], found: Gpu | None) -> Iterator[dict[str, Any]
             1 if batch == 1 else _IMAGE_BATCH,
             modern=modern,
             capability=_capability(found) if modern else CAPABILITY,
+            merged=_merged(str(row.get("arch")), version),
         )
         last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
         yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(positive(row.get("params")) or 0))}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
+
+
+_MERGED = ("fastvit", "ghostnetv3", "levit", "mobileone", "repghost", "repvgg", "repvit", "efficientvit_m", "tiny_vit")
+"""Beginnings of architectures with branches or norms that merge."""
+_MERGED_SINCE = (2, 9)
+"""PyTorch from which on timm's tables hold merged models: their parameters are fewer there, with 2.4 they are not."""
+
+
+def _merged(name: str, version: str) -> bool:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return numbers >= _MERGED_SINCE and name.startswith(_MERGED)
 
 
 def _capability(found: Gpu | None) -> Capability:

@@ -146,7 +146,7 @@ def _steps(
         if size not in oplists:
             oplists[size] = _oplist(recipe, size, traces)
         ops = oplists[size]
-        if not isinstance(ops, str) and _another(ops, case.work.parameters):
+        if not isinstance(ops, str) and is_another(ops, case.work.parameters):
             ops = f"{recipe.name} as it is built here has other parameters than what was measured"
         if isinstance(ops, str):
             scored.append(Scored(case, {}, ops))
@@ -166,7 +166,7 @@ def _steps(
     return scored
 
 
-def _another(ops: OpList, parameters: int) -> bool:
+def is_another(ops: OpList, parameters: int) -> bool:
     """Whether a trace is of another model than was measured, as its parameters tell."""
     return bool(parameters) and abs(ops.parameters / parameters - 1) > _SAME_PARAMETERS
 
