@@ -209,7 +209,7 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
     residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
     shown = np.minimum(1.0, (base.total_s - base.launch_s) / base.launch_s.clip(1e-9))
-    return np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip))
+    return np.asarray(np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip)))
 
 
 WINOGRAD_MOST = 2.25
