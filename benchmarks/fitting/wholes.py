@@ -10,6 +10,7 @@ from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import OpList
 from gpugap.predict.kernels import Kernels, kernels_of
 from gpugap.study.scoring.cases import Case, Devices, Whole, cases
+from gpugap.study.scoring.predicting import is_another
 from gpugap.study.scoring.tables import read_table
 from gpugap.study.scoring.traces import Traces
 
@@ -60,7 +61,7 @@ def _steps(found: Iterator[Case], traces: Traces, made: dict[str, tuple[OpList, 
         if name not in made:
             made[name] = _kept(work, traces)
         kept = made[name]
-        if kept is not None:
+        if kept is not None and not is_another(kept[0], work.parameters):
             last = work.channels_last
             mode, precision = kept[0].mode, kept[0].precision
             yield Step(case.gpu.key, case.family, name, last, mode, precision, kept[1], case.measured_s)

@@ -77,13 +77,24 @@ def test_experts_share_the_tokens():
     assert shared.first.parameters == dense.first.parameters + 2 * (3 * 2 * 64 * 256 + 64 * 4)
 
 
+def test_initial_values_are_left_out_whatever_memory_holds():
+    from gpugap.frameworks.torch.zoo.images import without_values
+
+    held = torch.full((100, 100), 9e9)  # beyond every bound
+    with without_values():
+        for fill in (torch.nn.init.trunc_normal_, torch.nn.init.orthogonal_, torch.nn.init.kaiming_uniform_):
+            fill(held)
+    assert (held == 9e9).all()
+    assert torch.nn.init.trunc_normal_(held).abs().max() <= 2
+
+
 def test_models_of_timm():
     if importlib.util.find_spec("timm") is None:
         pytest.skip("timm is not installed")
-    from gpugap.frameworks.torch.zoo.images import image_source
+    from gpugap.frameworks.torch.zoo.images import Built, image_source
 
-    def image(name: str, size: int = 224, mode: str = "inference", modern: bool = True):
-        return trace(image_source(name, size, mode, fused=modern, foreach=modern), Wish(4, mode))
+    def image(name: str, size: int = 224, mode: str = "inference", modern: bool = True, merged: bool = False):
+        return trace(image_source(name, size, mode, Built(modern, modern, merged)), Wish(4, mode))
 
     found = image("resnet18")
     assert found.first.parameters == 11_689_512
@@ -92,7 +103,12 @@ def test_models_of_timm():
     training = image("resnet18", 64, "train", modern=False)
     assert training.first.optimizer == "SGD"
     assert {op.phase for op in training.first.ops} == {"forward", "backward", "optimizer"}
-    assert image("vit_tiny_patch16_224", 384).first.attention
+    wide = image("vit_tiny_patch16_224", 384).first
+    assert wide.attention
+    assert {op.dtype for op in wide.ops if op.name == "aten.native_layer_norm"} == {"float16"}
     assert not image("vit_tiny_patch16_224", modern=False).first.attention
+    branches, merged = (image("repvgg_a0", 64, merged=merged).first for merged in (False, True))
+    assert sum(op.kind == "conv" for op in branches.ops) > 2 * sum(op.kind == "conv" for op in merged.ops) - 2
+    assert branches.parameters > merged.parameters
     with pytest.raises(Unsupported, match="has no architecture nosuchnet"):
         image("nosuchnet")

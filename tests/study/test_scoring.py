@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 from scoring_samples import ADD, IMAGE, LINEAR, MODEL, Double, table
 
-from gpugap.core.errors import BadValue, UnknownName, Unsupported
+from gpugap.core.errors import BadValue, MissingExtra, UnknownName, Unsupported
 from gpugap.core.oplist import Op, OpList, Traced
 from gpugap.predict.prediction import METHODS
 from gpugap.study.scoring import traces as kept
@@ -186,6 +186,20 @@ def test_what_cannot_be_traced_is_counted_and_not_tried_again(tmp_path, tracing)
         found = held(tmp_path, [{**IMAGE, "arch": "broken"}, IMAGE])
         assert found.unscored == {"broken cannot be traced": 1}
     assert [recipe.name for recipe in tracing] == ["broken", "resnet18"]
+
+
+def test_without_timm_the_rest_is_scored(tmp_path, monkeypatch):
+    def trace(recipe: Recipe) -> Traced:
+        if recipe.room == "image":
+            raise MissingExtra("timm", "validate")
+        return Traced(oplist(recipe.batch), oplist(2 * recipe.batch))
+
+    monkeypatch.setattr(kept, "trace", trace)
+    files = [table(tmp_path / "i.csv", [IMAGE]), table(tmp_path / "m.csv", [MODEL])]
+    found = validate(files, predictor=Double(), traces=Traces(tmp_path / "traces"))
+    assert [bool(one.answers) for one in found.scored] == [False, True]
+    assert "timm is not installed" in found.scored[0].reason
+    assert "gpugap[validate]" in found.scored[0].reason
 
 
 def test_a_run_that_was_stopped_goes_on(tmp_path, monkeypatch, tracing):

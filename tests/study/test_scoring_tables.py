@@ -105,7 +105,7 @@ def test_times_that_are_none_are_counted(tmp_path, value):
     ("row", "words"),
     [
         ({**LINEAR, "gpu": "Voodoo 2"}, "device not in the catalog: Voodoo 2"),
-        ({**LINEAR, "gpu": "A100"}, "device not in the catalog: A100"),  # five are called so
+        ({**LINEAR, "gpu": "A100"}, "GPU 'A100' could be any of a100-"),
         ({**LINEAR, "op_kind": "fft"}, "unknown operator kind fft"),
         ({**LINEAR, "gemm_k": ""}, "without gemm_k"),
         ({**MODEL, "option": "fusion"}, "option fusion is not modeled"),
@@ -136,6 +136,18 @@ def test_a_node_is_a_case_a_phase(tmp_path):
     assert "backward" not in [case.phase for case in cases_of(tmp_path, passed_on)]
 
 
+def test_what_a_node_runs_where_its_list_is_wrong(tmp_path):
+    alone = {**NODE, "backward_ops": "[]", "accumulate_ops": "[]"}
+    masked = {"op_kind": "VECadd", "forward_ops": "[['VECadd', (64, 32)]]", "input_shapes": "[(2, 32, 32), (1,)]"}
+    assert cases_of(tmp_path, {**alone, **masked})[0].work[0].read_bytes == 4 * (2048 + 1)
+    listed = {"op_kind": "EMBEDDING", "forward_ops": "[['MEM', ((2, 8), (2, 8, 16))]]", "output_shape": "(2, 8, 16)"}
+    table = cases_of(tmp_path, {**alone, **listed})[0].work[0]
+    assert (table.kind, table.read_bytes, table.written_bytes) == ("embedding", 1024, 1024)
+    both = {**NODE, "accumulate_ops": "[['VECadd', [1, 512]], ['VECadd', [1, 32]]]"}
+    assert len(cases_of(tmp_path, both)[2].work) == 1
+    assert len(cases_of(tmp_path, {**both, "op_kind": "VECln"})[2].work) == 2
+
+
 def test_whole_models_become_recipes(tmp_path):
     image = cases_of(tmp_path, IMAGE)[0]
     assert image.work == Whole(image.work.recipe, 64, channels_last=True)
@@ -143,6 +155,8 @@ def test_whole_models_become_recipes(tmp_path):
     assert (recipe.name, recipe.mode, recipe.modern, recipe.precision) == ("resnet18", "train", False, "fp16")
     assert cases_of(tmp_path, {**IMAGE, "torch_version": "2.4.0"})[0].work.recipe.modern
     assert image.gpu == gpu("rtx-3090")
+    rows = [{**IMAGE, "arch": "repvgg_b0", "torch_version": version} for version in ("2.4.0", "2.9.1")]
+    assert [case.work.recipe.merged for case in cases_of(tmp_path, *rows)] == [False, True]
     newer = {**IMAGE, "torch_version": "2.4.0"}
     assert (
         cases_of(tmp_path, newer)[0].work.recipe == cases_of(tmp_path, {**newer, "device": "H100 PCIe"})[0].work.recipe

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
+from gpugap.predict.conformal import LEVEL
 from gpugap.predict.prediction import METHODS, Method
 from gpugap.study.scoring.predicting import Scored
 from gpugap.study.scoring.scores import Group, Scores, described, error_percent
@@ -152,7 +153,7 @@ def _coverage(cells: Cells) -> Iterator[str]:
     for cell in cells:
         if cell.get("coverage") is None:
             continue
-        low, high = (binom.ppf(q, cell["n"], 0.9) / cell["n"] for q in (0.025, 0.975))
+        low, high = (binom.ppf(q, cell["n"], LEVEL) / cell["n"] for q in (0.025, 0.975))
         inside = "yes" if low <= cell["coverage"] <= high else "above" if cell["coverage"] > high else "below"
         band = f"{100 * low:.0f} to {100 * high:.0f} %"
         rows.append((cell["case"], str(cell["n"]), f"{100 * cell['coverage']:.0f} %", band, inside))

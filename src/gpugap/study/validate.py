@@ -56,7 +56,7 @@ def validate(  # noqa: PLR0913 - keyword-only choices with defaults
 
     Raises:
         BadTable: a table cannot be used; names the column.
-        MissingExtra: what reads a table or traces its rows is not installed.
+        MissingExtra: what reads a table is not installed.
         UnknownName, BadValue: no such kind; a sample of nothing.
     """
     if not files:

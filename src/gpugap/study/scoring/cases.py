@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gpugap.catalog import Gpu, gpu
 from gpugap.core.attention import Capability
-from gpugap.core.errors import GpugapError, Unsupported
+from gpugap.core.errors import AmbiguousName, UnknownName, Unsupported
 from gpugap.core.oplist import Op
 from gpugap.predict.memory import capability_of
-from gpugap.predict.table_ops import op_of_row, ops_of_decomposition
+from gpugap.predict.table_ops import op_of_row
+from gpugap.study.scoring.nodes import nodes
 from gpugap.study.scoring.recipes import CAPABILITY, Recipe, language_kind
-from gpugap.study.scoring.tables import Table
+from gpugap.study.scoring.tables import Table, positive
 
 _MODES = {"training": "train", "train": "train", "inference": "inference", "forward": "inference"}
 _IMAGE_BATCH, _LANGUAGE_BATCH = 32, 2
@@ -86,15 +85,22 @@ class Devices:
     def __init__(self, rows: Sequence[Gpu] | None = None) -> None:
         self._rows = rows
         self._known: dict[str, Gpu | None] = {}
+        self._several: dict[str, str] = {}
 
     def __call__(self, name: str) -> Gpu | None:
         """The GPU of that name; None for one that the catalog does not know, or knows several of."""
         if name not in self._known:
             try:
                 self._known[name] = gpu(name, self._rows)
-            except GpugapError:
+            except AmbiguousName as error:
+                self._known[name], self._several[name] = None, error.message
+            except UnknownName:
                 self._known[name] = None
         return self._known[name]
+
+    def reason(self, name: str) -> str:
+        """Why there is no GPU of that name."""
+        return self._several.get(name, f"device not in the catalog: {name}")
 
 
 def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Case]:
@@ -105,26 +111,20 @@ def cases(table: Table, chosen: Sequence[int], devices: Devices) -> Iterator[Cas
         chosen: numbers of its rows, from 0.
         devices: finds GPUs.
     """
-    make = {"ops": _op, "nodes": _nodes, "models": _model, "images": _image}[table.kind]
+    make = {"ops": _op, "nodes": nodes, "models": _model, "images": _image}[table.kind]
     for place, row in zip(chosen, table.rows(chosen), strict=True):
         device = str(row.get("device" if table.kind == "images" else "gpu"))
         head: dict[str, Any] = {"file": table.path.name, "row": place + 1, "table": table.kind, "device": device}
         head["gpu"] = devices(device)
         for made in make(row, head["gpu"]):
             column = made.pop("column")
-            measured = _positive(row.get(column))
+            measured = positive(row.get(column))
             reason = made.pop("reason", "")
             if not reason and measured is None:
                 reason = f"{column} is zero, negative, NaN or missing"
             if head["gpu"] is None:
-                reason = f"device not in the catalog: {device}"
+                reason = devices.reason(device)
             yield Case(**head, **made, measured_s=measured, reason=reason)
-
-
-def _positive(value: Any) -> float | None:
-    """A number above 0; None for anything else."""
-    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
-    return float(value) if usable else None
 
 
 def _op(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
@@ -134,39 +134,6 @@ def _op(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
     except Unsupported as error:
         work, reason = None, error.message
     yield {**made, "column": "latency_s", "work": work, "reason": reason}
-
-
-def _nodes(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
-    """One case for each phase in which the node runs something."""
-    base = {"kind": str(row.get("op_kind")), "family": str(row.get("model") or "")}
-    empty = True
-    for phase in ("forward", "backward", "accumulate"):
-        made = {**base, "phase": phase, "column": f"{phase}_s"}
-        try:
-            items = ast.literal_eval(str(row.get(f"{phase}_ops") or "[]"))
-            work = tuple(ops_of_decomposition(items, "forward" if phase == "forward" else "backward"))
-        except (Unsupported, ValueError, SyntaxError, TypeError):
-            empty = False
-            yield {**made, "work": None, "reason": f"{phase}_ops cannot be read"}
-            continue
-        if work and not _view(base["kind"], phase, row):
-            empty = False
-            yield {**made, "work": work}
-    if empty:
-        yield {**base, "phase": "forward", "column": "forward_s", "work": None, "reason": "a node that runs no kernel"}
-
-
-_PASSED_ON = ("VECadd", "VECaddu", "contiguous")
-"""Nodes whose gradient is handed on as it is; the table lists bytes for them all the same."""
-_HEADS = 4
-"""Dimensions of a tensor of heads, which ``contiguous`` copies after a transposition; others it only looks at."""
-
-
-def _view(kind: str, phase: str, row: Mapping[str, Any]) -> bool:
-    """Whether a node launches nothing, though the table lists bytes moved."""
-    if kind == "contiguous" and phase == "forward":
-        return str(row.get("output_shape")).count(",") < _HEADS - 1
-    return kind == "getitem" or (phase == "backward" and kind in _PASSED_ON)
 
 
 def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
@@ -181,7 +148,7 @@ def _model(row: Mapping[str, Any], _: Gpu | None) -> Iterator[dict[str, Any]]:
         names = ("n_layer", "d_model", "n_head", "d_ffn", "vocab", "seq_len")
         ours = ("layers", "width", "heads", "inner", "vocabulary", "length")
         sizes = [(name, _whole(row, column)) for name, column in zip(ours, names, strict=True)]
-        experts = _positive(row.get("n_experts"))
+        experts = positive(row.get("n_experts"))
         sizes.append(("experts", int(experts) if experts and experts > 1 else 0))
         batch = _whole(row, "batch_size")
         start = 1 if batch == 1 else _LANGUAGE_BATCH
@@ -210,11 +177,23 @@ def _image(row: Mapping[str, Any], found: Gpu | None) -> Iterator[dict[str, Any]
             1 if batch == 1 else _IMAGE_BATCH,
             modern=modern,
             capability=_capability(found) if modern else CAPABILITY,
+            merged=_merged(str(row.get("arch")), version),
         )
         last = str(row.get("memory_format") or "nchw").lower() in ("nhwc", "channels_last")
-        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(_positive(row.get("params")) or 0))}
+        yield {**made, "work": Whole(recipe, batch, last, _HALF[precision], int(positive(row.get("params")) or 0))}
     except Unsupported as error:
         yield {**made, "work": None, "reason": error.message}
+
+
+_MERGED = ("fastvit", "ghostnetv3", "levit", "mobileone", "repghost", "repvgg", "repvit", "efficientvit_m", "tiny_vit")
+"""Beginnings of architectures with branches or norms that merge."""
+_MERGED_SINCE = (2, 9)
+"""PyTorch from which on timm's tables hold merged models: their parameters are fewer there, with 2.4 they are not."""
+
+
+def _merged(name: str, version: str) -> bool:
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+    return numbers >= _MERGED_SINCE and name.startswith(_MERGED)
 
 
 def _capability(found: Gpu | None) -> Capability:
@@ -232,7 +211,7 @@ def _mode(row: Mapping[str, Any]) -> str:
 
 
 def _whole(row: Mapping[str, Any], name: str) -> int:
-    value = _positive(row.get(name))
+    value = positive(row.get(name))
     if value is None or value != int(value):
         raise Unsupported(f"{name} is no positive whole number")
     return int(value)

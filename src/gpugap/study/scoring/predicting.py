@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from gpugap.catalog import Gpu
-from gpugap.core.errors import Unsupported
+from gpugap.core.errors import MissingExtra, Unsupported
 from gpugap.core.oplist import Op, OpList
 from gpugap.predict.prediction import METHODS, Domain, Method
 from gpugap.study.scoring.cases import Case, Whole
@@ -93,8 +93,7 @@ def predicted(
         methods: asked for.
         progress: told of every step that is traced.
 
-    Raises:
-        MissingExtra: torch or timm is not installed, and is needed.
+    Where torch or timm is not installed, what they trace is unscored.
     """
     listed = list(found)
     scored: list[Scored | None] = [None] * len(listed)
@@ -147,7 +146,7 @@ def _steps(
         if size not in oplists:
             oplists[size] = _oplist(recipe, size, traces)
         ops = oplists[size]
-        if not isinstance(ops, str) and _another(ops, case.work.parameters):
+        if not isinstance(ops, str) and is_another(ops, case.work.parameters):
             ops = f"{recipe.name} as it is built here has other parameters than what was measured"
         if isinstance(ops, str):
             scored.append(Scored(case, {}, ops))
@@ -167,7 +166,7 @@ def _steps(
     return scored
 
 
-def _another(ops: OpList, parameters: int) -> bool:
+def is_another(ops: OpList, parameters: int) -> bool:
     """Whether a trace is of another model than was measured, as its parameters tell."""
     return bool(parameters) and abs(ops.parameters / parameters - 1) > _SAME_PARAMETERS
 
@@ -182,6 +181,8 @@ def _oplist(recipe: Recipe, size: tuple[int, str], traces: Traces) -> OpList | s
         return traced.at(batch) if half == "float16" else _in(traced.at(batch), half)
     except Unsupported as error:
         return error.message
+    except MissingExtra as error:
+        return f"{error.message}, and traces it: {error.remedy}"
 
 
 def _in(oplist: OpList, half: str) -> OpList:

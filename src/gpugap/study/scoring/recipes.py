@@ -32,6 +32,7 @@ class Recipe:
         batch: traced first; the second trace is at twice that. One sample alone runs other kernels than several.
         modern: as PyTorch 2 runs it: fused attention, optimizers over all parameters at once.
         capability: of the GPU, for its attention kernels; that of Ampere for all later ones.
+        merged: branches that training needs are merged into one, as some image models can be.
     """
 
     room: Literal["language", "image"]
@@ -41,13 +42,14 @@ class Recipe:
     batch: int
     modern: bool = True
     capability: Capability = CAPABILITY
+    merged: bool = False
 
     @property
     def key(self) -> str:
         """Names its file."""
         sizes = "x".join(str(size) for _, size in self.sizes)
         older = "" if self.capability == CAPABILITY else "cc" + ".".join(map(str, self.capability))
-        marks = (f"b{self.batch}", "" if self.modern else "plain", older)
+        marks = (f"b{self.batch}", "" if self.modern else "plain", older, "merged" if self.merged else "")
         parts = (self.room, self.name, sizes, self.mode, *filter(None, marks))
         return _NOT_LETTERS.sub("_", "-".join(parts))
 
@@ -87,9 +89,10 @@ def trace(recipe: Recipe) -> Traced:
 def _source(recipe: Recipe) -> Any:
     sizes = dict(recipe.sizes)
     if recipe.room == "image":
-        from gpugap.frameworks.torch.zoo.images import image_source
+        from gpugap.frameworks.torch.zoo.images import Built, image_source
 
-        return image_source(recipe.name, sizes["pixels"], recipe.mode, fused=recipe.modern, foreach=recipe.modern)
+        how = Built(fused=recipe.modern, foreach=recipe.modern, merged=recipe.merged)
+        return image_source(recipe.name, sizes["pixels"], recipe.mode, how)
     from gpugap.frameworks.torch.zoo.blocks import Dimensions
     from gpugap.frameworks.torch.zoo.language import language_source
 

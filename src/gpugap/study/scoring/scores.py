@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gpugap.predict.conformal import LEVEL
 from gpugap.predict.prediction import METHODS, Method
 from gpugap.study.scoring.predicting import Answer, Scored
 
@@ -103,7 +104,7 @@ class Scores:
                 for one in self.worst(method)
             ],
             "units": {"mean": "%", "median": "%", "p90": "%", "worst": "%", "bias": "%", "error": "%", "coverage": "1"},
-            "interval_level": 0.9,
+            "interval_level": LEVEL,
         }
 
 

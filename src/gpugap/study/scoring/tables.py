@@ -38,7 +38,17 @@ _KNOWN = frozenset(
     (
         *(name for names in (*NEEDED.values(), *MEASURED.values()) for name in names),
         *("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out", "kernel_size", "groups"),
-        *("hw_in_px", "hw_out_px", "dtype", "tf32", "backward_ops", "accumulate_ops", "output_shape", "model"),
+        *(
+            "hw_in_px",
+            "hw_out_px",
+            "dtype",
+            "tf32",
+            "backward_ops",
+            "accumulate_ops",
+            "output_shape",
+            "input_shapes",
+            "model",
+        ),
         *("architecture", "n_experts", "option", "family", "precision", "memory_format", "compiled", "torch_version"),
         *("samples_per_s", "params"),
     )
@@ -149,7 +159,7 @@ def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str
     made = dict(columns)
     if "step_time_s" not in made and {"samples_per_s", "batch_size"} <= made.keys():
         pairs = zip(made["samples_per_s"], made["batch_size"], strict=True)
-        made["step_time_s"] = [batch / rate if _positive(rate) and _positive(batch) else None for rate, batch in pairs]
+        made["step_time_s"] = [batch / rate if positive(rate) and positive(batch) else None for rate, batch in pairs]
     if "arch" not in made and "model" in made:
         made["arch"] = [str(name).partition(".")[0] if name is not None else None for name in made["model"]]
     if "device" not in made and "gpu" in made:
@@ -157,8 +167,10 @@ def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str
     return made
 
 
-def _positive(value: Any) -> bool:
-    return isinstance(value, int | float) and math.isfinite(value) and value > 0
+def positive(value: Any) -> float | None:
+    """A finite number above 0; None for anything else."""
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value > 0
+    return float(value) if usable else None
 
 
 def _check(path: Path, kind: TableKind, columns: Mapping[str, Sequence[Any]], names: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import importlib.util
 import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -34,6 +35,27 @@ class _Uninitialized(TorchDispatchMode):
         return func(*args, **(kwargs or {}))
 
 
+def _as_it_is(tensor: torch.Tensor, *_: Any, **__: Any) -> torch.Tensor:
+    return tensor
+
+
+@contextlib.contextmanager
+def without_values() -> Iterator[None]:
+    """Models are built without initial values.
+
+    Initializers that draw again until all values are within bounds would never end on what memory happens to hold, and
+    are left out altogether.
+    """
+    init: Any = nn.init
+    kept = (init._no_grad_trunc_normal_, init.orthogonal_)
+    init._no_grad_trunc_normal_ = init.orthogonal_ = _as_it_is
+    try:
+        with _Uninitialized():
+            yield
+    finally:
+        init._no_grad_trunc_normal_, init.orthogonal_ = kept
+
+
 def timm() -> Any:
     """The package, whatever torchvision is beside it.
 
@@ -54,15 +76,29 @@ def _first_line(error: BaseException) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
 
 
-def image_source(name: str, image_size: int, mode: str, *, fused: bool, foreach: bool) -> Source:
+@dataclass(frozen=True, slots=True)
+class Built:
+    """How a model is built.
+
+    Attributes:
+        fused: attention through ``scaled_dot_product_attention``, as since timm 0.9 with PyTorch 2.
+        foreach: all parameters updated at once, as PyTorch does by itself since 2.0.
+        merged: branches that training needs are merged (``reparameterize``).
+    """
+
+    fused: bool = True
+    foreach: bool = True
+    merged: bool = False
+
+
+def image_source(name: str, image_size: int, mode: str, how: Built = Built()) -> Source:
     """A step of timm's benchmark: forward under autocast, and in training cross-entropy, backward and SGD.
 
     Args:
         name: of the architecture.
         image_size: pixels on a side.
         mode: ``train`` or ``inference``.
-        fused: attention through ``scaled_dot_product_attention``, as since timm 0.9 with PyTorch 2.
-        foreach: all parameters updated at once, as PyTorch does by itself since 2.0.
+        how: it is built.
 
     Raises:
         MissingExtra: timm is not installed.
@@ -71,14 +107,15 @@ def image_source(name: str, image_size: int, mode: str, *, fused: bool, foreach:
     package = timm()
 
     def build(batch: int, fake: FakeTensorMode) -> Step:
-        with _disable_current_modes(), _as_benchmarked(fused), warnings.catch_warnings():
+        with _disable_current_modes(), _as_benchmarked(how.fused), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             model = _built(package, name, image_size)
+            model = package.utils.reparameterize_model(model) if how.merged else model
             images, targets = torch.empty((batch, 3, image_size, image_size)), torch.zeros(batch, dtype=torch.int64)
             optimizers: Any = ()
             if mode == "train":
                 optimizers = torch.optim.SGD(
-                    model.parameters(), lr=1e-4, momentum=0.9, nesterov=True, foreach=None if foreach else False
+                    model.parameters(), lr=1e-4, momentum=0.9, nesterov=True, foreach=None if how.foreach else False
                 )
             step = Step(_Autocast(model), (images, targets), _loss, optimizers, mode=mode)
         return of_step(name, step).build(batch, fake)
@@ -134,7 +171,7 @@ def _built(package: Any, name: str, image_size: int) -> nn.Module:
         raise Unsupported(f"timm {package.__version__} has no architecture {name}", "another version of timm may")
     create = partial(package.create_model, name, pretrained=False)
     try:
-        with _Uninitialized():
+        with without_values():
             model = create()
             if model.pretrained_cfg.get("input_size", (3, 0, 0))[-1] == image_size:
                 return model
