@@ -7,6 +7,8 @@ are not counted; a trace is at two batch sizes, from which every other follows.
 
 from __future__ import annotations
 
+import contextlib
+import io
 import sys
 import time
 from collections.abc import Callable
@@ -54,7 +56,8 @@ def kitsune(name: str, batch: int, optimizer: str) -> str:
         return f"takes one model, and this step has {len(models)}"
     shape = (spec.image_size,) if spec.vocabulary else spec.input_shape
     try:
-        found, took_s = timed(lambda: predict_memory(models[0], shape, batch, optimizer=optimizer, gpu=GPU))
+        with contextlib.redirect_stderr(io.StringIO()):  # tracebacks of what it then estimates from parameters alone
+            found, took_s = timed(lambda: predict_memory(models[0], shape, batch, optimizer=optimizer, gpu=GPU))
     except Exception as error:  # noqa: BLE001 - a peer's failure is its answer
         return f"{type(error).__name__}: {error}"
     return f"{gibibytes(found.total_bytes)} in {took_s:.2f} s"

@@ -42,6 +42,7 @@ def one_line(answer, exit_code: int, *words: str) -> None:
         (("measure",), 2, ()),
         (("nonsense",), 2, ("nonsense",)),
         (("study", "--preset", "quik"), 2, ("unknown preset", "quick")),
+        (("study", "--gpus", "t5"), 2, ("unknown GPU", "t4")),
         (("compare", "a.jsonl", "b.jsonl"), 2, ("cannot read a.jsonl",)),
         (("compare", "a.jsonl", "b.jsonl", "--margin", "nan"), 2, ("margin",)),
         (("records", "list"), 2, ("no records yet",)),

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 from test_cli_fit import NONZERO, STEP
 from test_cli_json import check
@@ -36,16 +34,10 @@ def test_the_document(gpugap):
 
 
 def test_bad_input_is_one_line(gpugap):
-    target = gpugap.step_file(STEP)
-    record = {"cell": {"workload": "conv6@32", "device": "cuda:0", "framework": "torch", "mode": "train", "batch": 8}}
-    record["cell"] |= {"precision": "fp32", "gpu": "t4"}
-    record |= {"schema": "gpugap.record/1", "session": "s", "process": 0, "status": "ok", "step_time_s": [0.1, 0.1]}
-    (gpugap.folder / "other.jsonl").write_text(json.dumps(record) + "\n")
-    nonzero = (gpugap.folder / "nonzero.py", NONZERO)
-    nonzero[0].write_text(nonzero[1])
+    (gpugap.folder / "nonzero.py").write_text(NONZERO)
     for arguments, code, said in (
-        ((target,), 2, "--gpu"),
-        ((target, "--gpu", "t4", "--calibrate", "other.jsonl"), 2, "conv6@32, not train.py:make_step"),
+        (("conv6",), 2, "--gpu"),
+        (("conv6", "--gpu", "t5"), 2, "unknown GPU 't5'"),
         (("nonzero.py:make_step", "--gpu", "t4"), 3, "nonzero.py:8"),
     ):
         answer = gpugap("predict", *arguments)

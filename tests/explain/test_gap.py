@@ -192,6 +192,7 @@ def test_a_published_figure_tells_its_host():
     assert "115 times that of one AVX2 core at 2.2 GHz, 57.5 of two, 7.19 of sixteen" in peaks
     assert "246×" in told
     assert "50 % of its fastest matrix product" in told
+    assert found.line().startswith("net train on Tesla T4: published 246×; predicted ")
     assert found.to_dict()["published"]["kind"] == "published"
     ranged = next(row for row in published_speedups() if row.workload == "vgg16")
     assert published_words(ranged.speedup) == "51× to 116×"

@@ -31,6 +31,7 @@ PUBLIC = [
     "Comparison",
     "Estimate",
     "Fits",
+    "Forecasts",
     "GpugapError",
     "Measurement",
     "Record",
@@ -39,6 +40,7 @@ PUBLIC = [
     "compare",
     "fit",
     "measure",
+    "predict",
     "step",
     "trends",
 ]
@@ -48,6 +50,7 @@ HOMES = {
     "Comparison": "gpugap.core.verdict",
     "Estimate": "gpugap.core.estimate",
     "Fits": "gpugap.study.fit",
+    "Forecasts": "gpugap.study.forecasts",
     "GpugapError": "gpugap.core.errors",
     "Measurement": "gpugap.study.api",
     "Record": "gpugap.core.record",
@@ -56,6 +59,7 @@ HOMES = {
     "compare": "gpugap.study.api",
     "fit": "gpugap.study.fit",
     "measure": "gpugap.study.api",
+    "predict": "gpugap.study.predict",
     "step": "gpugap.study.fit",
     "trends": "gpugap.trends.api",
 }
@@ -97,9 +101,15 @@ def test_public_name_loads(name: str):
 
 
 @pytest.mark.parametrize(
-    "before", ["", "import gpugap.measure.plan, gpugap.trends.models; ", "gpugap.trends; ", "gpugap.compare; "]
+    "before",
+    [
+        "",
+        "import gpugap.measure.plan, gpugap.trends.models, gpugap.predict.fit; ",
+        "gpugap.trends; ",
+        "gpugap.compare; ",
+    ],
 )
-@pytest.mark.parametrize("name", ["measure", "compare", "trends"])
+@pytest.mark.parametrize("name", ["measure", "compare", "predict", "trends"])
 def test_a_function_stays_a_function_whatever_was_imported_before(name: str, before: str):
     """The room ``gpugap.measure`` has the name of a public function, and importing it must not take its place."""
     script = f"import gpugap; {before}print(type(gpugap.{name}).__name__)"

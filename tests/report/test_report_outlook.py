@@ -16,7 +16,7 @@ from gpugap.report.plane import Plane, apart
 from gpugap.report.roofline import roofline_chart
 from gpugap.report.sweep import sweep_chart
 from gpugap.study import predict
-from gpugap.study.forecasts import batch_words
+from gpugap.study.forecasts import crossover_words
 from gpugap.study.outlook import Foreseen, claims_of
 from prediction_samples import estimate, forecasts, on_gpu
 
@@ -59,22 +59,27 @@ def test_the_page_says_what_is_predicted(page, work):
         "Where the time goes on Tesla T4",
     ]
     assert len([svg for svg in part.all("svg") if svg.attributes.get("role") == "img"]) == 5
+    assert headings[3] == "From which batch on a GPU is faster: Conv-6 at 32×32, training, fp32"
     for said in ("host: made up", "115 times that of one AVX2 core", "246×", "246"):
         assert said in part.text
 
 
 def test_tables_hold_the_numbers(page, work):
-    claims, times, factors, batches, shares = section(read(page), "predicted").all("table")
+    claims, times, factors, roofs, batches, shares = section(read(page), "predicted").all("table")
     found = {row["GPU"]: row for row in rows(times)}
     one = work["t4"]
     assert found["Tesla T4"]["Step time"] == figures.shown(one.step_time)
     assert found["Tesla T4"]["Compute"] == seconds(one.prediction.parts_s["compute"])
     assert found["Tesla T4"]["Copy"] == "0"
+    assert found["Tesla T4"]["Memory"] == "FITS"
     assert found["Tesla T4"]["Kind"] == "predicted"
     assert found["GeForce RTX 4090"]["Domain"] == "unseen"
     assert found["this CPU fp32 default"]["Kind"] == "measured"
     assert [row["Factor"] for row in rows(factors)][-1] == figures.shown(one.gap.speedup)
     assert [row["Kind"] for row in rows(claims)] == ["predicted", "predicted", "published"]
+    roof = {row["What"]: row for row in rows(roofs)}
+    assert roof["Tesla T4"]["Share of time"] == "100.0 %"
+    assert 0 < float(roof["convolution"]["Reached"].removesuffix(" %")) <= 100
     assert len(rows(batches)) == len(one.sweep)
     assert sum(float(row["Share"].removesuffix(" %")) for row in rows(shares)) == pytest.approx(200, abs=1.5)
 
@@ -92,6 +97,8 @@ def test_what_is_predicted_never_looks_measured(page, work):
     alone = render_page((), command="x", foreseen=Foreseen(forecasts=(without,)))
     plots = re.findall(r"(?s)<svg xmlns.*?</svg>", alone)
     assert "The published speedups" not in alone
+    unjudged = replace(work, forecasts=tuple(replace(one, fits=None) for one in work))
+    assert ">Memory<" not in render_page((), command="x", foreseen=Foreseen(forecasts=(unjudged,)))
     assert "solid" in alone
 
 
@@ -111,7 +118,7 @@ def test_a_crossing_is_drawn_where_the_lines_meet(work):
     found = work["t4"].faster_from
     assert found.value > 1
     drawn = sweep_chart(work.forecasts, "s").text
-    assert f">{batch_words(found)}<" in drawn
+    assert f">{crossover_words(found)}<" in drawn
     assert "faster than this CPU: Tesla T4 from batch" in drawn
 
 

@@ -11,13 +11,14 @@ import gpugap as gg
 from factories import make_cell, make_record
 from gpugap.catalog import gpu
 from gpugap.core.errors import BadRecordFile, BadValue, InputError, UnknownName, Unsupported
+from gpugap.core.oplist import START, Storage, traced
 from gpugap.sensors.environment import capture
 from gpugap.store.exchange import to_line
 from gpugap.study import outlook, predict
 from gpugap.study.calibration import Wanted, read_calibration
-from gpugap.study.forecasts import Training, batch_words, why
+from gpugap.study.forecasts import Training, crossover_words, why
 from gpugap.study.own_cpu import own_cpu
-from prediction_samples import RATES, FakeTracer, estimate, forecasts, on_gpu
+from prediction_samples import RATES, FakeTracer, estimate, forecasts, on_gpu, oplist
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
@@ -70,7 +71,7 @@ def test_the_sweep_and_what_follows_from_it(fake):
     assert one.sweep[5].cpu.kind == "measured"
     assert one.sweep[6].cpu.kind == "predicted"
     assert 32 < one.faster_from.value < 128
-    assert str(round(one.faster_from.value)) in batch_words(one.faster_from)
+    assert str(round(one.faster_from.value)) in crossover_words(one.faster_from)
     many = forecasts([gpu.key for gpu in gpus_with_fp32()][:9])
     assert many.forecasts[0].sweep == ()
     assert "more than 8" in many.forecasts[0].faster_from.method
@@ -100,6 +101,25 @@ def test_attention_without_cuda_is_an_assumption(fake):
     found = gg.predict("conv6", ["t4", "rx-7900-xtx"])
     assert "attention" not in found["t4"].prediction.assumed
     assert "8.0" in found["rx-7900-xtx"].prediction.assumed["attention"]
+
+
+def test_a_step_that_does_not_fit_says_so(fake, monkeypatch):
+    """A time for a step that runs out of memory would be worth nothing."""
+
+    class Large(FakeTracer):
+        def trace(self, wish):
+            first, second = (
+                replace(oplist(batch), storages=(Storage(20 * 2**30, "parameter", START, None),))
+                for batch in (wish.batch, 2 * wish.batch)
+            )
+            return traced(first, second)
+
+    assert [one.fits for one in forecasts()] == ["FITS", "FITS"]
+    monkeypatch.setattr(predict, "Tracer", Large)
+    found = gg.predict("conv6", ["t4", "4090", "rx-7900-xtx"])
+    assert [one.fits for one in found] == ["DOES NOT FIT", "FITS", None]
+    assert "DOES NOT FIT" in repr(found)
+    assert gg.predict("conv6", ["t4"], with_optimizer=False)["t4"].fits is None  # its state is held all the same
 
 
 def test_a_table_and_its_reasons(fake):

@@ -68,17 +68,19 @@ def _predicted(
     every = names == ["all"]
     chosen = known.gpus() if every else [known.gpu(name) for name in names]
     output.note("tracing, some seconds ...")
-    return ask(step, chosen, cpu=_stored(database), skip_unsupported=every, **asked)
+    return ask(step, chosen, cpu=_stored(step, database), skip_unsupported=every, **asked)
 
 
-def _stored(database: str | None) -> list[Record]:
-    """All records of the store; none where there is no store."""
+def _stored(step: str, database: str | None) -> list[Record]:
+    """Records of sessions of the store in which the step ran; none where there is no store."""
     from gpugap.core.errors import StoreUnavailable
+    from gpugap.measure.target import parse_target
     from gpugap.store.database import Store
 
+    name = parse_target(step).name
     try:
         with Store(database, create=False) as store:
-            return store.records([one.session for one in store.overview()])
+            return store.records([one.session for one in store.overview() if name in one.workloads])
     except StoreUnavailable:
         if database is not None:
             raise

@@ -20,7 +20,7 @@ from gpugap.core.units import parse_duration
 if TYPE_CHECKING:
     from gpugap.catalog import Gpu
     from gpugap.core.record import Record
-    from gpugap.study.session import Outcome
+    from gpugap.study.outlook import Foreseen
 
 
 def study(
@@ -59,25 +59,32 @@ def study(
     proofs = prove(prepared, database, output) if len(named) > 1 else []
     found = shown.run(prepared, Wish(command_line(), budget_s, fresh), database, output)
     shown.show(found, output)
-    written = _write_page((*proofs, *found.outcome.records), found.outcome, wanted, page, output)
+    foreseen = _foreseen(found.outcome.records, wanted, output)
+    written = _write_page((*proofs, *found.outcome.records), found.outcome.session.command, foreseen, page, output)
     if written and not as_json:
         output.line(f"The page: {written}")
-    output.done(shown.result_of(found) | {"page": written})
+    output.done(shown.result_of(found) | {"page": written, "claims": [one.to_dict() for one in foreseen.claims]})
 
 
-def _write_page(
-    records: Sequence[Record], outcome: Outcome, gpus: Sequence[Gpu], page: Path, output: Output
-) -> str | None:
+def _foreseen(records: Sequence[Record], gpus: Sequence[Gpu], output: Output) -> Foreseen:
+    """What is predicted of the study on GPUs that are not here, told in short."""
+    from gpugap.study.outlook import foresee
+
+    foreseen = foresee(records, gpus)
+    for said in foreseen.left_out:
+        output.warn(f"not predicted: {said}")
+    for one in foreseen.claims if not output.as_json else ():
+        output.line(one.line())
+    return foreseen
+
+
+def _write_page(records: Sequence[Record], command: str, foreseen: Foreseen, page: Path, output: Output) -> str | None:
     """Writes the page; the study stands without it, so what is missing is a warning."""
     from gpugap.cli.report import write_page
     from gpugap.core.errors import InputError, MissingExtra
-    from gpugap.study.outlook import foresee
 
-    foreseen = foresee(outcome.records, gpus)
-    for said in foreseen.left_out:
-        output.warn(f"not predicted: {said}")
     try:
-        return str(write_page(records, outcome.session.command, page, foreseen=foreseen, history=True))
+        return str(write_page(records, command, page, foreseen=foreseen, history=True))
     except (InputError, MissingExtra) as error:
         output.warn(f"no page: {error}")
         return None

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from gpugap.core.estimate import Estimate
+from gpugap.core.estimate import Estimate, Kind
 from gpugap.core.units import amount
 from gpugap.predict.prediction import Bound, OpTime, Prediction
 
@@ -212,10 +212,10 @@ def speedup(slow: Estimate, fast: Estimate) -> Estimate:
     down = math.hypot(_half(slow.value, slow.low), _half(fast.high, fast.value))
     up = math.hypot(_half(slow.high, slow.value), _half(fast.value, fast.low))
     levels = [one.level for one in (slow, fast) if one.low is not None and one.level is not None]
-    ends = (value * math.exp(-down), value * math.exp(up)) if down or up else (None, None)
-    kind = "measured" if slow.kind == fast.kind == "measured" else "predicted"
+    low, high = (value * math.exp(-down), value * math.exp(up)) if down or up else (None, None)
+    kind: Kind = "measured" if slow.kind == fast.kind == "measured" else "predicted"
     method = f"time {slow.kind} over time {fast.kind}; ends in quadrature of logarithms"
-    return Estimate(value, *ends, min(levels) if levels else None, "1", kind, method, None)
+    return Estimate(value, low, high, min(levels) if levels else None, "1", kind, method, None)
 
 
 def _half(high: float | None, low: float | None) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 from gpugap.catalog.processors import Cpu, cpu
 from gpugap.catalog.published import PublishedSpeedup
 from gpugap.core.estimate import Estimate
-from gpugap.core.units import amount, significant
+from gpugap.core.units import UNKNOWN, amount, significant
 from gpugap.explain.crossover import OwnCpu
 from gpugap.explain.gap import speedup
 from gpugap.predict.prediction import Prediction
@@ -61,6 +61,13 @@ class Claim:
             "told": list(self.sentences()),
         }
 
+    def line(self) -> str:
+        """The figures in a line: published, and predicted over each setup of this machine's CPU."""
+        made = self.prediction
+        told = [f"{_ratio(found)} over this CPU {one.label}" for one, found in self.own]
+        figure = published_words(self.published.speedup)
+        return f"{made.workload} {made.mode} on {made.gpu_name}: published {figure}; predicted {', '.join(told)}"
+
     def sentences(self) -> tuple[str, str]:
         """How much the ratio of peaks allows, and which host the published figure would take."""
         host = cpu(HOST)
@@ -81,8 +88,8 @@ class Claim:
             f"At the predicted {self.prediction.gpu_name} time, {figure} needs a CPU that reaches "
             f"{_span(*(amount(end, 'FLOP/s') for end in needed))}: {', '.join(shares)} such cores' peak."
         )
-        reached = [(one.label, self.flops / one.step_time.value) for one, _ in self.own if one.step_time.value]
-        for label, rate in reached:
+        measured = [one for one, _ in self.own if one.step_time.kind == "measured" and one.step_time.value]
+        for label, rate in ((one.label, self.flops / (one.step_time.value or 1.0)) for one in measured):
             share = rate / self.cpu_flop_per_s
             text += f" This machine's CPU reaches {amount(rate, 'FLOP/s')} {label}"
             if share < 1:
@@ -124,6 +131,15 @@ def published_ends(figure: Estimate) -> tuple[float, float]:
 def published_words(figure: Estimate) -> str:
     """The figure as it was published: ``246×``, ``51× to 116×``."""
     return _span(*(f"{end:g}×" for end in published_ends(figure)))
+
+
+def _ratio(found: Estimate) -> str:
+    """A speedup with its interval: ``46.8× (30.6 to 71.5)``."""
+    if found.value is None:
+        return UNKNOWN
+    if found.low is None or found.high is None:
+        return f"{significant(found.value)}×"
+    return f"{significant(found.value)}× ({significant(found.low)} to {significant(found.high)})"
 
 
 def _span(low: str, high: str) -> str:

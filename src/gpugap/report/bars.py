@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from gpugap.report import figures
-from gpugap.report.charts import PREDICTED_CAP, PREDICTED_RULE, Line, labels
+from gpugap.report.charts import Line, labels, predicted_whiskers
 from gpugap.report.drawing import LEFT, WIDTH, Axis, axis_around, draw
 from gpugap.report.marks import HEAD, Marks, Row, Style
 from gpugap.report.markup import Html
@@ -127,8 +127,7 @@ def _dashed(placed: Sequence[tuple[float, Bar]]) -> Iterator[Marks]:
     """Predicted: a dashed outline; whiskers only where the bar has an interval of its own."""
     yield Marks("rect", [{**_ends(bar), "y": y - _HALF, "y2": y + _HALF} for y, bar in placed], _PREDICTED)
     spans = [(y, bar.begin * low, bar.begin * high) for y, bar in placed for low, high in _interval(bar)]
-    yield Marks("rule", [{"x": low, "x2": high, "y": y} for y, low, high in spans], PREDICTED_RULE)
-    yield Marks("rule", [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in spans for end in both], PREDICTED_CAP)
+    yield from predicted_whiskers(spans)
 
 
 def _ends(bar: Bar) -> Row:

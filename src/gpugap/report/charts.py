@@ -16,8 +16,8 @@ from gpugap.report.sheets import sheets
 
 _HEADING, _ROW = 36, 46
 _OPEN = ("inconclusive", "pipeline check")
-PREDICTED_RULE: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "4 3"}
-PREDICTED_CAP: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6}
+_DASHED: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "4 3"}
+_CAP: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6}
 HOLLOW: Style = {"fill": "var(--bg)", "stroke": "var(--predicted)", "stroke_width": 1.8}
 """A predicted number is never solid."""
 _DOT: Style = {"stroke": "var(--bg)", "stroke_width": 1.2}
@@ -196,7 +196,11 @@ def _published(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
 
 def _predicted(placed: Sequence[tuple[float, Estimate]]) -> Iterator[Marks]:
     """Hollow circles with dashed whiskers."""
-    ends = [(y, e.low, e.high) for y, e in placed if e.low is not None]
-    yield Marks("rule", [{"x": low, "x2": high, "y": y} for y, low, high in ends], PREDICTED_RULE)
-    yield Marks("rule", [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in ends for end in both], PREDICTED_CAP)
+    yield from predicted_whiskers([(y, e.low, e.high) for y, e in placed if e.low is not None and e.high is not None])
     yield Marks("circle", [{"x": e.value, "y": y} for y, e in placed if e.value is not None], HOLLOW, radius=4.6)
+
+
+def predicted_whiskers(spans: Sequence[tuple[float, float, float]]) -> Iterator[Marks]:
+    """Dashed whiskers with caps, from heights and ends."""
+    yield Marks("rule", [{"x": low, "x2": high, "y": y} for y, low, high in spans], _DASHED)
+    yield Marks("rule", [{"x": end, "y": y - 4, "y2": y + 4} for y, *both in spans for end in both], _CAP)

@@ -26,9 +26,9 @@ from gpugap.report.markup import (
     table,
     tag,
 )
-from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart
+from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart, roofline_table
 from gpugap.report.sweep import SWEEP_NOTE, sweep_chart
-from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, batch_words, is_told
+from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, crossover_words, is_told
 
 _TIMES = (
     ": hollow points with dashed whiskers to the ends of the interval. Predicted from a trace of the step, not "
@@ -40,7 +40,8 @@ _GAP = (
     "smaller."
 )
 _CLAIMS = (
-    ": the predicted GPU over this machine's CPU, whose step times are measured; intervals hold both errors. ",
+    ": the predicted GPU over this machine's CPU, measured, or roughly by its best rates where the study had no time "
+    "for it; intervals hold both errors. ",
     ": hatched, over the CPU of the source.",
 )
 _PARTS = ("compute", "bandwidth", "launch", "host", "copy")
@@ -51,8 +52,9 @@ def outlook_section(works: Sequence[Forecasts], claims: Sequence[Claim] = ()) ->
     if not works:
         return Html("")
     parts = [*_claims(claims), *_times(works), *_gaps(works)]
-    lead = max(works, key=lambda work: (work.forecasts[0].prediction.mode == "train", _longest(work)))
-    parts += [*_roofline(lead), *_sweep(lead), *_shares(lead), _assumed(works)]
+    lead = _leading(works)
+    swept = _leading([work for work in works if len(work.forecasts[0].sweep) > 1] or [lead])
+    parts += [*_roofline(lead), *_sweep(swept), *_shares(lead), _assumed(works)]
     return joined(parts, Html("\n"))
 
 
@@ -71,8 +73,17 @@ def title(one: Prediction) -> str:
     return f"{names.network(one.workload)}{at}, {names.doing(one.mode)}, batch {one.batch}, {one.precision}"
 
 
-def _longest(work: Forecasts) -> float:
-    return max(one.step_time.value or 0.0 for one in work)
+def _without_batch(one: Prediction) -> str:
+    return title(one).replace(f", batch {one.batch}", "")
+
+
+def _leading(works: Sequence[Forecasts]) -> Forecasts:
+    """The training step that takes longest; the longest of all where none trains."""
+
+    def place(work: Forecasts) -> tuple[bool, float]:
+        return work.forecasts[0].prediction.mode == "train", max(one.step_time.value or 0.0 for one in work)
+
+    return max(works, key=place)
 
 
 def _times(works: Sequence[Forecasts]) -> Iterator[Html]:
@@ -110,28 +121,41 @@ def _cpu_rows(work: Forecasts) -> list[tuple[str, str, Estimate]]:
 def _time_table(works: Sequence[Forecasts]) -> Html:
     every = [one for work in works for one in work]
     span = [name for name in ("epoch_time", "run_time") if any(getattr(one, name) for one in every)]
+    judged = any(one.fits for one in every)
     groups = []
     for work in works:
         rows: list[list[Content]] = []
         for name, setup, time in _cpu_rows(work):
             blank: list[Content] = ["" for _ in (*span, *_PARTS)]
             rows.append(
-                [f"{name} {setup}", figures.shown(time), interval(time), *blank, "", "", "", kind_badge(time.kind)]
+                [
+                    f"{name} {setup}",
+                    figures.shown(time),
+                    interval(time),
+                    *blank,
+                    "",
+                    "",
+                    *[""] * judged,
+                    "",
+                    kind_badge(time.kind),
+                ]
             )
-        rows += [_time_row(one, span) for one in work]
+        rows += [_time_row(one, span, judged=judged) for one in work]
         groups.append(Group(title(work.forecasts[0].prediction), rows))
     heads = ["GPU", "Step time", "Interval", *(f"{name[:-5].capitalize()} (steps alone)" for name in span)]
     heads += [part.capitalize() for part in _PARTS]
-    heads += ["Bound by", "Faster from batch", "Domain", "Kind"]
+    heads += ["Bound by", "Faster from batch", *["Memory"] * judged, "Domain", "Kind"]
     caption = "Step time, its parts, which sum to it, and the batch from which on the GPU is faster than this CPU"
-    return table(caption, heads, groups, "tnn" + "n" * len(span) + "nnnnntntt")
+    return table(caption, heads, groups, "tnn" + "n" * len(span) + "nnnnntn" + "t" * (2 + judged))
 
 
-def _time_row(one: Forecast, span: Sequence[str]) -> list[Content]:
+def _time_row(one: Forecast, span: Sequence[str], *, judged: bool) -> list[Content]:
     made = one.prediction
     spans = [duration(found.value) if (found := getattr(one, name)) else "" for name in span]
     parts = [_part(made.parts_s.get(part, 0.0), one.step_time.value or 0.0) for part in _PARTS]
-    told: list[Content] = [made.bound, batch_words(one.faster_from), made.domain, kind_badge(one.step_time.kind)]
+    told: list[Content] = [made.bound, crossover_words(one.faster_from)]
+    told += [one.fits or tag("span", "not judged", css="none")] if judged else []
+    told += [made.domain, kind_badge(one.step_time.kind)]
     return [made.gpu_name, figures.shown(one.step_time), interval(one.step_time), *spans, *parts, *told]
 
 
@@ -190,10 +214,11 @@ def _gap_rows(one: Forecast) -> Iterator[list[Content]]:
 
 
 def _roofline(work: Forecasts) -> Iterator[Html]:
-    chart = roofline_chart([one.prediction for one in work], "roofline")
+    made = [one.prediction for one in work]
+    chart = roofline_chart(made, "roofline")
     if chart is not None:
         yield tag("h3", f"Roofline: {title(work.forecasts[0].prediction)}")
-        yield figure([chart], Html(""), joined([kind_badge("predicted"), ROOFLINE_NOTE]))
+        yield figure([chart], roofline_table(made), joined([kind_badge("predicted"), ROOFLINE_NOTE]))
 
 
 def _sweep(work: Forecasts) -> Iterator[Html]:
@@ -206,7 +231,7 @@ def _sweep(work: Forecasts) -> Iterator[Html]:
         for place, point in enumerate(work.forecasts[0].sweep)
     ]
     below = table("Step times by batch", heads, [Group("", rows)], "n" * len(heads))
-    yield tag("h3", "From which batch on a GPU is faster")
+    yield tag("h3", f"From which batch on a GPU is faster: {_without_batch(work.forecasts[0].prediction)}")
     yield figure([chart], below, joined([kind_badge("predicted"), SWEEP_NOTE]))
 
 

@@ -11,11 +11,11 @@ from gpugap.report import figures
 from gpugap.report.charts import HOLLOW
 from gpugap.report.drawing import draw_free
 from gpugap.report.marks import LARGE, SMALL, Marks, Style
-from gpugap.report.markup import Html
+from gpugap.report.markup import Content, Group, Html, kind_badge, table
 from gpugap.report.plane import TO, Plane, apart, around
 
 _HEIGHT = 340
-_MOST_POINTS = 160
+_MOST_POINTS, _MOST_ROWS = 160, 12
 _SIZES = (2.2, 11.0)
 """Radius of a dot of no time, and what is added for all of it; area grows with the time."""
 _ROOF: Style = {"stroke": "var(--predicted)", "stroke_width": 1.3}
@@ -54,6 +54,23 @@ def roofline_chart(predictions: Sequence[Prediction], name: str) -> Html | None:
         for one, step in zip(predictions, steps, strict=True)
     )
     return draw_free(marks, _HEIGHT, name, f"Roofline of {predictions[0].workload}, predicted. {told}")
+
+
+def roofline_table(predictions: Sequence[Prediction]) -> Html:
+    """Where the step lies on each GPU, and the operators of the first that take longest."""
+    first = predictions[0]
+    steps = [_row(one.gpu_name, roofline(one)[-1], one) for one in predictions if roofline(one)]
+    longest = [_row(point.name.removeprefix("aten."), point, first) for point in roofline(first)[:-1][:_MOST_ROWS]]
+    groups = [Group("the whole step", steps), Group(f"operators on {first.gpu_name}, the longest first", longest)]
+    heads = ["What", "FLOP a byte", "FLOP a second", "Roof", "Reached", "Share of time", "Bound by", "Kind"]
+    return table("Places under the roof of the data sheet", heads, groups, "tnnnnntt")
+
+
+def _row(name: str, point: RooflinePoint, one: Prediction) -> list[Content]:
+    roof = min(one.peak_flop_per_s, point.intensity_flop_per_byte * one.bandwidth_byte_per_s)
+    rates = [amount(rate, "FLOP/s") for rate in (point.flop_per_s, roof)]
+    shares = [f"{100 * share:.1f} %" for share in (point.flop_per_s / roof, point.share)]
+    return [name, figures.number(point.intensity_flop_per_byte), *rates, *shares, point.bound, kind_badge("predicted")]
 
 
 def _plane(points: Sequence[RooflinePoint], predictions: Sequence[Prediction]) -> Plane:

@@ -12,7 +12,7 @@ from gpugap.report.drawing import draw_free
 from gpugap.report.marks import LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
 from gpugap.report.plane import TO, Plane, apart, around
-from gpugap.study.forecasts import Forecast, batch_words, is_told
+from gpugap.study.forecasts import Forecast, crossover_words, is_told
 
 _HEIGHT = 330
 _GPU: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "6 4"}
@@ -47,7 +47,7 @@ def sweep_chart(forecasts: Sequence[Forecast], name: str) -> Html | None:
         *(mark for one in swept for mark in _crossing(plane, one)),
         *_names(plane, swept),
     ]
-    told = "; ".join(f"{one.prediction.gpu_name} from batch {batch_words(one.faster_from)}" for one in swept)
+    told = "; ".join(f"{one.prediction.gpu_name} from batch {crossover_words(one.faster_from)}" for one in swept)
     about = f"Time a sample by batch of {swept[0].prediction.workload}; faster than this CPU: {told}"
     return draw_free([mark for mark in marks if mark.rows], _HEIGHT, name, about)
 
@@ -86,7 +86,9 @@ def _crossing(plane: Plane, one: Forecast) -> Iterator[Marks]:
     x, y = plane.across(batch), _height(plane, one, batch)
     yield Marks("rule", [{"x": x, "y": y, "y2": plane.down(plane.y[0])}], _DROP)
     yield Marks("diamond", [{"x": x, "y": y}], HOLLOW, radius=5)
-    yield Marks("text", [{"x": x + 6, "y": plane.down(plane.y[0]) - 8, "text": batch_words(one.faster_from)}], SMALL)
+    yield Marks(
+        "text", [{"x": x + 6, "y": plane.down(plane.y[0]) - 8, "text": crossover_words(one.faster_from)}], SMALL
+    )
 
 
 def _height(plane: Plane, one: Forecast, batch: float) -> float:

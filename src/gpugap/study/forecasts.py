@@ -15,6 +15,7 @@ from gpugap.core.table import html_table, text_table
 from gpugap.core.units import UNKNOWN, duration, seconds, significant
 from gpugap.explain.crossover import CpuTimes, SweepPoint
 from gpugap.explain.gap import Gap, kind_shares, module_shares
+from gpugap.predict.fit import FitVerdict
 from gpugap.predict.prediction import Prediction
 from gpugap.study.rows import estimate_text, interval_text
 
@@ -27,6 +28,7 @@ PREDICT_HEADER = (
     "run",
     "bound by",
     "faster from batch",
+    "memory",
     "domain",
     "kind",
 )
@@ -79,6 +81,7 @@ class Forecast:
         sweep: both at several batches; empty where no other batch follows or many GPUs were asked for.
         faster_from: the batch from which on the GPU is faster than this CPU.
         gap: what the speedup over this CPU consists of; None where nothing is multiplied.
+        fits: whether the step fits the GPU's memory; None where that was not judged.
     """
 
     prediction: Prediction
@@ -89,6 +92,7 @@ class Forecast:
     sweep: tuple[SweepPoint, ...]
     faster_from: Estimate
     gap: Gap | None
+    fits: FitVerdict | None = None
 
     @property
     def step_time(self) -> Estimate:
@@ -107,6 +111,7 @@ class Forecast:
             "kinds": [share.to_dict() for share in kind_shares(ops)],
             "modules": [share.to_dict() for share in module_shares(ops)],
             "gap": self.gap.to_dict() if self.gap else None,
+            "fits": self.fits,
         }
 
 
@@ -169,10 +174,18 @@ def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
     rough = "" if is_told(cpu) else "roughly "
     own = f"this CPU {found.own.setup}".strip()
     rate = f"{rough}{significant(batch / cpu.value)}" if cpu.value else UNKNOWN
-    rows = [(own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", cpu.kind.upper())]
+    rows: list[tuple[str, ...]] = [
+        (own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", "", cpu.kind.upper())
+    ]
     for one in found:
         lasts = [_span(time) for time in (one.epoch_time, one.run_time)]
-        told = (one.prediction.bound, batch_words(one.faster_from), one.prediction.domain, one.step_time.kind.upper())
+        told = (
+            one.prediction.bound,
+            crossover_words(one.faster_from),
+            one.fits or "not judged",
+            one.prediction.domain,
+            one.step_time.kind.upper(),
+        )
         numbers = (estimate_text(one.step_time), interval_text(one.step_time), significant(one.throughput.value or 0))
         rows.append((one.prediction.gpu_name, *numbers, *lasts, *told))
     return rows
@@ -204,7 +217,7 @@ def is_told(cpu: Estimate) -> bool:
     return cpu.kind == "measured" or cpu.low is not None
 
 
-def batch_words(found: Estimate) -> str:
+def crossover_words(found: Estimate) -> str:
     """The crossover for reading: ``12 (8 to 20)``, ``every batch``, ``none``."""
     if found.value is None:
         return "none" if found.method.startswith("none") else UNKNOWN

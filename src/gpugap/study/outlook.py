@@ -91,7 +91,7 @@ class _Found:
         workload, mode, batch = work
         tracer, wish = Tracer(workload, mode), Wish(batch, mode)
         self.fits.extend(fit_traced(tracer, wish, list(_targets(gpus)), with_savings=False).fits)
-        self.forecasts.append(forecast(tracer, wish, gpus, Asked(), own))
+        self.forecasts.append(forecast(tracer, wish, gpus, Asked(with_memory=False), own))
 
     def foreseen(self) -> Foreseen:
         """The whole, with the claims that it answers."""

@@ -50,7 +50,14 @@ def own_cpu(
         return CpuTimes(rates)
     setup = min(setups, key=lambda name: _nearest_s(setups[name], batch))
     here = [OwnCpu(name, one.step_time) for name, ones in setups.items() for one in ones if one.cell.batch == batch]
-    return CpuTimes(rates, {one.cell.batch: one.step_time for one in setups[setup]}, setup, tuple(here))
+    return CpuTimes(
+        rates, {one.cell.batch: one.step_time for one in setups[setup]}, setup, tuple(sorted(here, key=_place))
+    )
+
+
+def _place(one: OwnCpu) -> tuple[bool, str]:
+    """The CPU as it comes first."""
+    return "default" not in one.label, one.label
 
 
 def setup_of(summary: CellSummary) -> str:

@@ -19,8 +19,9 @@ from gpugap.explain.crossover import CpuTimes, SweepPoint, crossover
 from gpugap.explain.gap import gap
 from gpugap.measure.target import parse_target
 from gpugap.predict.common import Common, common
+from gpugap.predict.fit import FitVerdict, judge
 from gpugap.predict.latency import predict as step_on_gpu
-from gpugap.predict.memory import capability_of
+from gpugap.predict.memory import capability_of, memory
 from gpugap.predict.prediction import Method, Prediction
 from gpugap.stats.intervals import throughput
 from gpugap.study.api import Measurement
@@ -51,6 +52,7 @@ class Asked:
         include_copy: whether the batch is copied from the host in every step.
         training: how long a run is.
         skip_unsupported: GPUs without the facts needed are left out, and the fastest comes first.
+        with_memory: judge whether the step fits, too; of few GPUs, as it takes longer than predicting their times.
     """
 
     method: Method = "model"
@@ -58,6 +60,7 @@ class Asked:
     include_copy: bool = False
     training: Training = field(default_factory=Training)
     skip_unsupported: bool = False
+    with_memory: bool = True
 
 
 class Batches:
@@ -65,11 +68,14 @@ class Batches:
 
     Args:
         traced: at two batch sizes.
+        own: this CPU.
         with_optimizer: whether the optimizer's operators are left in.
     """
 
-    def __init__(self, traced: Traced, *, with_optimizer: bool) -> None:
+    def __init__(self, traced: Traced, own: CpuTimes, *, with_optimizer: bool) -> None:
         self._traced = traced
+        self._own = own
+        self._cpu: dict[int, Estimate] = {}
         self._with_optimizer = with_optimizer
         self._known: dict[int, OpList] = {}
 
@@ -86,6 +92,12 @@ class Batches:
                 found = replace(found, ops=kept, optimizer="")
             self._known[batch] = found
         return self._known[batch]
+
+    def cpu(self, batch: int) -> Estimate:
+        """The step on this CPU."""
+        if batch not in self._cpu:
+            self._cpu[batch] = self._own.at(batch, self.at)
+        return self._cpu[batch]
 
     @property
     def why(self) -> str:
@@ -143,24 +155,49 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         Unsupported: the step cannot be traced, or the catalog lacks facts of a GPU.
         UnknownName, BadValue: no such GPU, precision, kernel or method; a calibration that is of something else.
     """
-    size, mode = batch_for(step, batch, mode)
-    check_names(mode=mode, precision=precision, attention=attention, method=method)
+    what = _Step(step, *batch_for(step, batch, mode), precision, attention, channels_last)
+    check_names(mode=what.mode, precision=precision, attention=attention, method=method)
+    skip = skip_unsupported or gpus == "all"
+    asked = Asked(method, with_optimizer, include_copy, Training(samples, epochs), skip)  # type: ignore[arg-type] # checked
+    return _predict(what, gpus, asked, cpu=cpu, calibrate=calibrate)
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What is traced, and how."""
+
+    step: str | Step
+    batch: int
+    mode: str
+    precision: str
+    attention: str | None
+    channels_last: bool
+
+
+def _predict(
+    what: _Step,
+    gpus: Sequence[str | Gpu] | Literal["all"],
+    asked: Asked,
+    *,
+    cpu: Measurement | Sequence[Record],
+    calibrate: str | Path | Measurement | None,
+) -> Forecasts:
     chosen = all_gpus() if gpus == "all" else [gpu(one) if isinstance(one, str) else one for one in gpus]
     if not chosen:
         raise BadValue("no GPU", "name GPUs such as t4,rtx-4090")
-    told = Training(samples, epochs)
-    names, code = _names(step)
+    names, code = _names(what.step)
     calibrated = None
     if calibrate is not None:
         source = calibrate.records if isinstance(calibrate, Measurement) else Path(calibrate)
-        calibrated = read_calibration(source, Wanted(names, mode, precision, size, chosen))
-    tracer = Tracer(step, mode)
+        calibrated = read_calibration(source, Wanted(names, what.mode, what.precision, what.batch, chosen))
+    tracer = Tracer(what.step, what.mode)
 
     from gpugap.frameworks.torch.trace.wish import Wish
 
-    wish = Wish(size, mode, precision, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
-    asked = Asked(method, with_optimizer, include_copy, told, skip_unsupported or gpus == "all")  # type: ignore[arg-type] # checked above
-    own = own_cpu(cpu.records if isinstance(cpu, Measurement) else cpu, names, (mode, size), code=code)
+    how = {"attention": what.attention, "channels_last": what.channels_last}
+    wish = Wish(what.batch, what.mode, what.precision, **how)  # type: ignore[arg-type] # checked
+    records = cpu.records if isinstance(cpu, Measurement) else cpu
+    own = own_cpu(records, names, (what.mode, what.batch), code=code)
     return forecast(tracer, wish, chosen, asked, own, calibrated=calibrated)
 
 
@@ -198,14 +235,16 @@ def forecast(
     known: dict[int, Batches] = {}
     found: list[Forecast] = []
     left_out: list[str] = []
+    few = len(gpus) <= MOST_SWEPT
+    judged = _Judge(wish.channels_last, few and asked.with_memory and asked.with_optimizer)
     for one in gpus:
         capability = _capability(one)
         traced = tracer.trace(replace(wish, capability=capability or _LIKE))
-        batches = known.setdefault(id(traced), Batches(traced, with_optimizer=asked.with_optimizer))
+        batches = known.setdefault(id(traced), Batches(traced, own, with_optimizer=asked.with_optimizer))
         told = {} if capability else {"attention": _LIKE_TOLD}
         maker = _Maker(one, batches, asked, calibrated, wish.channels_last, told)
         try:
-            found.append(_forecast(maker, wish.batch, own, sweep=len(gpus) <= MOST_SWEPT))
+            found.append(_forecast(maker, wish.batch, own, fits=judged(one, traced), sweep=few))
         except Unsupported as error:
             if not asked.skip_unsupported:
                 raise
@@ -220,6 +259,23 @@ def _capability(one: Gpu) -> Capability | None:
         return capability_of(one.compute_capability, one.name)
     except Unsupported:
         return None
+
+
+class _Judge:
+    """Says whether a traced step fits; GPUs of one compute capability share what it takes."""
+
+    def __init__(self, channels_last: bool, wanted: bool) -> None:
+        self._channels_last, self._wanted = channels_last, wanted
+        self._known: dict[tuple[int, Capability], Estimate] = {}
+
+    def __call__(self, one: Gpu, traced: Traced) -> FitVerdict | None:
+        capability = _capability(one) if self._wanted else None
+        if capability is None:
+            return None
+        key = id(traced), capability
+        if key not in self._known:
+            self._known[key] = memory(traced.first, capability, channels_last=self._channels_last).device
+        return judge(self._known[key], one.usable_memory())
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,10 +315,10 @@ class _Maker:
         return common(here.step_time.value or 0.0, plain.value or 0.0, here.gpu.key, here.source)
 
 
-def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, sweep: bool) -> Forecast:
+def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, fits: FitVerdict | None, sweep: bool) -> Forecast:
     found, training = maker.at(batch), maker.asked.training
-    cpu = own.at(batch, maker.batches.at)
-    points = tuple(_swept(maker, own)) if sweep else ()
+    cpu = maker.batches.cpu(batch)
+    points = tuple(_swept(maker)) if sweep else ()
     step = found.step_time
     return Forecast(
         prediction=found,
@@ -273,12 +329,13 @@ def _forecast(maker: _Maker, batch: int, own: CpuTimes, *, sweep: bool) -> Forec
         sweep=points,
         faster_from=crossover(points) if points else _unknown(maker.batches, swept=sweep),
         gap=gap(found, cpu, own.rates.flop_per_s),
+        fits=fits,
     )
 
 
-def _swept(maker: _Maker, own: CpuTimes) -> Iterator[SweepPoint]:
+def _swept(maker: _Maker) -> Iterator[SweepPoint]:
     for size in maker.batches.sizes:
-        yield SweepPoint(size, maker.at(size).step_time, own.at(size, maker.batches.at))
+        yield SweepPoint(size, maker.at(size).step_time, maker.batches.cpu(size))
 
 
 def _unknown(batches: Batches, *, swept: bool) -> Estimate:
