@@ -15,9 +15,9 @@ from gpugap.core.oplist import OpList
 from gpugap.predict.artefact import Artefact, artefact
 from gpugap.predict.base import Base, base_of, either
 from gpugap.predict.baselines import sheet_seconds
+from gpugap.predict.bias import Common
 from gpugap.predict.bus import copy_seconds
 from gpugap.predict.chip import BF16, FP16, FP32, Chip, chip_of
-from gpugap.predict.common import Common
 from gpugap.predict.conformal import LEVEL, spread_of
 from gpugap.predict.constants import Constants
 from gpugap.predict.features import GROUPS, STEP, features_of, rows_of, step_features
