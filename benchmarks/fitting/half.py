@@ -32,6 +32,8 @@ _FORMS = (
     "depthwise",
     "channels-last depthwise",
     "channels-last grouped",
+    "channels-last backward depthwise",
+    "channels-last backward grouped",
     "backward dense",
     "backward pointwise",
     "backward grouped",
@@ -138,8 +140,8 @@ def predicted_seconds(batch: Batch, constants: Constants) -> Floats:
         if len(batch.held) > 12:
             batch.held.clear()
         plain = batch.held[key] = plain_seconds(kernels, target, constants)
-    compute = plain * form_factors(kernels, target, constants, channels_last=batch.channels_last)
-    compute = np.minimum(compute, direct_seconds(kernels, target, constants))
+    compute = np.minimum(plain, direct_seconds(kernels, target, constants))
+    compute = compute * form_factors(kernels, target, constants, channels_last=batch.channels_last)
     memory = memory_seconds(kernels, target, constants, channels_last=batch.channels_last)
     work = np.maximum(either(compute, memory, sharpness(kernels, target, constants)), fastest_possible(kernels, target))
     each = np.where(kernels.launches > 0, work + constants.kernel_s * kernels.launches, 0.0)

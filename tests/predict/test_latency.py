@@ -14,9 +14,9 @@ from gpugap.core.oplist import OpList
 from gpugap.predict.alone import alone, floor_of
 from gpugap.predict.artefact import artefact
 from gpugap.predict.base import base_of, either
+from gpugap.predict.bias import common
 from gpugap.predict.bus import copy_seconds
 from gpugap.predict.chip import chip_of
-from gpugap.predict.common import common
 from gpugap.predict.kernels import kernels_of
 from gpugap.predict.latency import fastest_possible, predict
 from gpugap.predict.prediction import METHODS, Host

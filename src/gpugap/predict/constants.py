@@ -45,7 +45,8 @@ class Constants:
         held_back_memory: bandwidth of memory with ECC in line, and of generations before Volta, over that of others.
         winograd: multiplications that a 3×3 window of stride 1 is spared, as a factor.
         form_factor: time over that of a plain product, by form; of matrix units under ``matrix FORM``, and more for
-            ``backward FORM`` and ``channels-last FORM``; ``direct`` of narrow groups over the vector units' peak.
+            ``backward FORM``, ``channels-last FORM`` and ``channels-last backward FORM``; ``direct`` of narrow groups
+            over the vector units' peak.
         bandwidth: share of the peak bandwidth that a long stream reaches.
         kind_factor: bytes moved over bytes of the trace, by kind; and more for ``half KIND``, ``mixed KIND``
             (single precision within a step in half) and ``backward KIND``.

@@ -15,9 +15,9 @@ from gpugap.core.oplist import OpList
 from gpugap.predict.artefact import Artefact, artefact
 from gpugap.predict.base import Base, base_of, either
 from gpugap.predict.baselines import sheet_seconds
+from gpugap.predict.bias import Common
 from gpugap.predict.bus import copy_seconds
 from gpugap.predict.chip import BF16, FP16, FP32, Chip, chip_of
-from gpugap.predict.common import Common
 from gpugap.predict.conformal import LEVEL, spread_of
 from gpugap.predict.constants import Constants
 from gpugap.predict.features import GROUPS, STEP, features_of, rows_of, step_features
@@ -209,7 +209,7 @@ def _with_residual(base: Base, kernels: Kernels, chip: Chip, known: Artefact) ->
     residual *= np.where((kernels.rate != FP32) | kernels.mixed, known.shares["half"], 1.0)
     residual *= np.where(kernels.backward, known.shares["backward"], 1.0)
     shown = np.minimum(1.0, (base.total_s - base.launch_s) / base.launch_s.clip(1e-9))
-    return np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip))
+    return np.asarray(np.maximum(base.total_s * np.exp(residual * shown), fastest_possible(kernels, chip)))
 
 
 WINOGRAD_MOST = 2.25

@@ -38,10 +38,8 @@ def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, chann
         constants: fitted.
         channels_last: images lie channels-last.
     """
-    found = plain_seconds(kernels, chip, constants) * form_factors(
-        kernels, chip, constants, channels_last=channels_last
-    )
-    return np.minimum(found, direct_seconds(kernels, chip, constants))
+    found = np.minimum(plain_seconds(kernels, chip, constants), direct_seconds(kernels, chip, constants))
+    return found * form_factors(kernels, chip, constants, channels_last=channels_last)
 
 
 def direct_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
@@ -105,4 +103,7 @@ def form_factors(kernels: Kernels, chip: Chip, constants: Constants, *, channels
 
     found = np.where(matrix, by_form("matrix "), by_form(""))
     found = found * np.where(kernels.backward, by_form("backward "), 1.0)
-    return found * by_form("channels-last ") if channels_last else found
+    if channels_last:
+        found = found * by_form("channels-last ")
+        found = found * np.where(kernels.backward, by_form("channels-last backward "), 1.0)
+    return found
