@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gpugap.stats.agreement import FLOOR, MATH_ERRORS, agree, math_error
+from gpugap.stats.agreement import FLOOR, MATH_ERRORS, agree, crossed, math_error
 
 SHAPE = (4, 5)
 
@@ -90,3 +90,13 @@ def test_math_errors_speak_for_their_mode(precision: str, bits: int):
         precision,
         *{"tf32": {"fp16", "bf16"}, "fp16": {"tf32", "bf16"}, "bf16": {"tf32", "fp16"}}.get(precision, ()),
     }
+
+
+def test_units_beyond_the_kink_are_counted_by_layer():
+    reference = {"a": np.array([1.0, 2.0, 3.0, 4.0, -1e-9]), "b": np.array([[1.0, -1.0]])}
+    assert crossed(reference, reference) == 0.0
+    over = {**reference, "a": np.array([1.0, 2.0, 3.0, 4.0, 1e-9])}
+    assert crossed(over, reference) == pytest.approx(3 * math.sqrt(1 / 4))
+    both = {"a": over["a"], "b": np.array([[-1.0, 1.0]])}
+    assert crossed(both, reference) == pytest.approx(3 * math.sqrt(1 / 4 + 2 / 1))
+    assert crossed({}, reference) == 0.0

@@ -32,6 +32,9 @@ activations, summed over the layers passed: 57 layers with errors of 4e-6 give s
 precision has no such units and stays strict.
 """
 
+CROSSED_SPREADS = 3.0
+"""Standard deviations that units seen on the other side of zero may move a gradient by."""
+
 PARAMETER_LIMIT = 1e-6
 """Relative error of parameters after some updates in double precision."""
 
@@ -71,6 +74,25 @@ class Agreement:
     def passed(self) -> bool:
         """Whether every tensor is within the limit."""
         return self.error <= self.limit
+
+
+def crossed(found: Arrays, reference: Arrays) -> float:
+    """What units within rounding of a rectifier's kink may change gradients by, relative to their size.
+
+    A unit that is above zero in one precision and not in the other passes its gradient on in one alone. Of a layer of N
+    units above zero, each with a gradient of its own, k that differ change the sum by sqrt(k / N) in the mean square;
+    layers add up in squares.
+
+    Args:
+        found: activations by layer, of any shape.
+        reference: the same in double precision.
+    """
+    total = 0.0
+    for name, wanted in reference.items():
+        mine = found.get(name)
+        if mine is not None and mine.shape == wanted.shape:
+            total += np.count_nonzero((mine > 0) != (wanted > 0)) / max(1, np.count_nonzero(wanted > 0))
+    return CROSSED_SPREADS * math.sqrt(total)
 
 
 def agree(found: Arrays, reference: Arrays, limit: float, floor: float = 0.0) -> Agreement:
