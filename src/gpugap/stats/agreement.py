@@ -91,7 +91,7 @@ def crossed(found: Arrays, reference: Arrays) -> float:
     for name, wanted in reference.items():
         mine = found.get(name)
         if mine is not None and mine.shape == wanted.shape:
-            total += np.count_nonzero((mine > 0) != (wanted > 0)) / max(1, np.count_nonzero(wanted > 0))
+            total += int(np.count_nonzero((mine > 0) != (wanted > 0))) / max(1, int(np.count_nonzero(wanted > 0)))
     return CROSSED_SPREADS * math.sqrt(total)
 
 
