@@ -38,7 +38,7 @@ def test_what_it_prints(gpugap):
         "offers do not say where they are",
         "not known: taxes",
         "not seen: Secret clusters",
-        "AI clusters by country",
+        "AI clusters",
         "Llama 2 70B",
     ):
         assert words in answer.stdout

@@ -168,7 +168,7 @@ class CycleGan(Run):
 
         def of_critics(critics: tuple[Any, ...], batch: Any, pooled: Any, first: jax.Array) -> tuple[jax.Array, Any]:
             loss = critic_loss(critics, batch, [jnp.stack(images) for images in pooled])
-            return loss, jnp.stack((first, loss)).astype(jnp.float32)
+            return loss, jnp.stack((first, loss))
 
         named: dict[str, Any] = {"execution": self._execution, "scaled": scaled}
         self.updates = [
