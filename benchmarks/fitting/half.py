@@ -65,8 +65,6 @@ HALF: dict[str, tuple[float, float]] = {
     "form_factor/lonely depthwise": (0.01, 100.0),
 }
 """What is fitted to steps in half precision, and between which numbers."""
-_BEGIN = {"channels-last backward grouped": 3.0, "channels-last backward bundled": 0.3}
-"""Where two factors begin that half of the fits would otherwise not find: few steps show them, the loss is robust."""
 STEP_GROWTH = Growth(trees=80, leaves=8, rate=0.06, least=12, ridge=5.0)
 """Of the residual of whole steps."""
 STEP_BOUND = 0.5
@@ -197,8 +195,7 @@ def begin_half(constants: Constants) -> Constants:
     Matrix units and everything else as in `fitting.operators.START`; watts limit as they do in single precision.
     """
     power = {name: getattr(constants.vector, name) for name in ("power", "power_exponent")}
-    forms = {**constants.form_factor, **_BEGIN}
-    return replace(constants, matrix=replace(constants.matrix, **power), form_factor=forms)
+    return replace(constants, matrix=replace(constants.matrix, **power))
 
 
 def step_weights(found: Sequence[Batch]) -> Floats:
