@@ -34,13 +34,18 @@ _FORMS = (
     "channels-last grouped",
     "channels-last backward depthwise",
     "channels-last backward grouped",
+    "channels-last backward bundled",
+    "backward product",
     "backward dense",
     "backward pointwise",
     "backward grouped",
     "backward depthwise",
     "backward attention",
 )
-_KINDS = ("batch norm", "norm", "elementwise", "softmax", "reduction", "pool", "copy", "index", "conv", "gemm")
+_KINDS = (
+    *("batch norm", "group norm", "norm", "elementwise", "softmax"),
+    *("reduction", "pool", "copy", "index", "conv", "gemm"),
+)
 _MIXED = ("norm", "elementwise", "softmax", "copy", "pool", "reduction")
 HALF: dict[str, tuple[float, float]] = {
     "matrix.utilization": (0.2, 1.0),
@@ -57,7 +62,7 @@ HALF: dict[str, tuple[float, float]] = {
     **{f"kind_factor/half {kind}": (0.2, 10.0) for kind in _KINDS},
     **{f"kind_factor/mixed {kind}": (0.2, 10.0) for kind in _MIXED},
     **{f"kind_factor/backward {kind}": (0.2, 10.0) for kind in (*_KINDS, "random")},
-    "kind_factor/optimizer": (0.2, 10.0),
+    "form_factor/lonely depthwise": (0.01, 100.0),
 }
 """What is fitted to steps in half precision, and between which numbers."""
 STEP_GROWTH = Growth(trees=80, leaves=8, rate=0.06, least=12, ridge=5.0)

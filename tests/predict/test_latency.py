@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from oplists import linear_step
+from oplists import linear_step, op
 
 from gpugap.catalog.accelerators import all_gpus, gpu
 from gpugap.core.errors import BadValue, Unsupported
@@ -17,7 +17,7 @@ from gpugap.predict.base import base_of, either
 from gpugap.predict.bias import common
 from gpugap.predict.bus import copy_seconds
 from gpugap.predict.chip import chip_of
-from gpugap.predict.kernels import kernels_of
+from gpugap.predict.kernels import KINDS, kernels_of
 from gpugap.predict.latency import fastest_possible, predict
 from gpugap.predict.prediction import METHODS, Host
 from gpugap.predict.table_ops import op_of_row
@@ -105,6 +105,36 @@ def test_backward_convolutions_are_one_kernel_a_gradient():
     assert list(kernels.m) == [32, 8 * 64]
     assert list(kernels.k) == [8 * 64, 32 * 9]
     assert kernels.flops.sum() == 2 * 2 * 8 * 64 * 32 * 16 * 9
+
+
+def gradients(channels: int, groups: int, *, channels_last: bool, outputs: int = 0) -> float:
+    """Seconds for a multiply-add of a convolution's gradients."""
+    op = conv(c_in=channels, c_out=outputs or channels, groups=groups)
+    passes = tuple((name, 2 if name == "passes" else size) for name, size in op.dimensions)
+    kernels = kernels_of([replace(op, phase="backward", flops=2 * op.flops, dimensions=passes)])
+    base = base_of(kernels, chip_of(gpu("rtx-3090")), artefact().constants, channels_last=channels_last)
+    return float(base.compute_s.sum() / kernels.flops.sum())
+
+
+def test_weights_gradients_of_few_channels_leave_processors_without_work():
+    few, many = (gradients(channels, channels, channels_last=False) for channels in (8, 512))
+    assert few > 1.5 * many
+
+
+def test_many_narrow_groups_share_tiles_channels_last():
+    shared, wide, uneven = (
+        gradients(channels, 32, channels_last=True, outputs=outputs)
+        for channels, outputs in ((128, 128), (2048, 2048), (128, 256))
+    )
+    gain = gradients(2048, 32, channels_last=False) / wide
+    assert gradients(128, 32, channels_last=False) / shared > 2 * gain
+    assert gradients(128, 32, channels_last=False, outputs=256) / uneven == pytest.approx(gain)
+
+
+def test_norms_are_told_apart_by_what_they_go_over():
+    names = ("native_layer_norm", "native_group_norm_backward", "native_batch_norm")
+    kernels = kernels_of([op("norm", "forward", name=f"aten.{name}") for name in names])
+    assert [KINDS[kind] for kind in kernels.kind] == ["norm", "group norm", "batch norm"]
 
 
 def test_doubles_are_computed_once():

@@ -46,7 +46,8 @@ class Constants:
         winograd: multiplications that a 3×3 window of stride 1 is spared, as a factor.
         form_factor: time over that of a plain product, by form; of matrix units under ``matrix FORM``, and more for
             ``backward FORM``, ``channels-last FORM`` and ``channels-last backward FORM``; ``direct`` of narrow groups
-            over the vector units' peak.
+            over the vector units' peak; ``channels-last backward bundled`` of groups that share a tile; ``lonely
+            depthwise``: results that a processor works on at once, of which fewer leave it without work.
         bandwidth: share of the peak bandwidth that a long stream reaches.
         kind_factor: bytes moved over bytes of the trace, by kind; and more for ``half KIND``, ``mixed KIND``
             (single precision within a step in half) and ``backward KIND``.

@@ -19,8 +19,8 @@ Form = Literal["product", "dense", "pointwise", "grouped", "depthwise", "attenti
 """How a kernel computes: matrix product; convolution of a window, of single positions, in groups, channel by channel;
 fused attention; everything else moves bytes."""
 FORMS: tuple[Form, ...] = get_args(Form)
-KINDS: tuple[str, ...] = (*get_args(OpKind), "batch norm")
-"""Kinds of operators; a normalization over the batch reads and writes otherwise than one over a row."""
+KINDS: tuple[str, ...] = (*get_args(OpKind), "batch norm", "group norm")
+"""Kinds of operators; a normalization over the batch or a group reads and writes otherwise than one over a row."""
 _RATES = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64}
 _ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float64": 8}
 _NO_KERNEL = frozenset(
@@ -29,6 +29,10 @@ _NO_KERNEL = frozenset(
 """Operators that only take memory."""
 WINOGRAD_WINDOW = 9
 """Positions of a 3×3 window, the one that libraries transform to save multiplications."""
+
+_BUNDLED, _BUNDLE = (4, 8, 16, 32), 32
+"""Channels of a group, and groups of them, from which 3×3 gradients channels-last take a fraction of the time that
+others take: ResNeXt's 32 groups of 4 to 32 channels against ResNeSt's 2 groups of 32 and more in timm's table."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class Kernels:
         read_bytes: of all inputs.
         written_bytes: of all outputs.
         launches: kernels of its operator that it stands for; 0 where it only takes memory.
+        bundled: whether a convolution has groups of which libraries put several into one tile, channels-last.
         mixed: whether it runs in single precision within a step whose arithmetic is mostly in half.
         distinct: every distinct operator, in the order met.
         place: of each operator given, its position in `distinct`.
@@ -73,6 +78,7 @@ class Kernels:
     read_bytes: Floats
     written_bytes: Floats
     launches: Floats
+    bundled: Bools
     mixed: Bools
     distinct: tuple[Op, ...]
     place: Ints
@@ -114,14 +120,14 @@ def kernels_of(ops: Sequence[Op], *, tf32: bool = False) -> Kernels:
             distinct.append(op)
         place[index] = found
     rows = [(index, *row) for index, op in enumerate(distinct) for row in _rows(op, tf32)]
-    table = np.array(rows, dtype=np.float64).reshape(-1, 16).T
+    table = np.array(rows, dtype=np.float64).reshape(-1, 17).T
     whole, truth = table[:5].astype(np.int64), table[11].astype(bool)
     half = (whole[3] == FP16) | (whole[3] == BF16)
     mixed = ~half & bool(table[12][half].sum() > table[12][~half].sum())
     return Kernels(
         whole[0], whole[1], whole[2], whole[3], whole[4].astype(bool),
         table[5], table[6], table[7], table[8], table[9], table[10], truth,
-        table[12], table[13], table[14], table[15], mixed,
+        table[12], table[13], table[14], table[15], table[16].astype(bool), mixed,
         tuple(distinct), place,
     )  # fmt: skip
 
@@ -130,7 +136,9 @@ _Row = tuple[float, ...]
 
 
 def _kind(op: Op) -> str:
-    return "batch norm" if op.kind == "norm" and "batch_norm" in op.name else op.kind
+    if op.kind != "norm":
+        return op.kind
+    return next((f"{over} norm" for over in ("batch", "group") if f"{over}_norm" in op.name), "norm")
 
 
 def _rows(op: Op, tf32: bool) -> Iterable[_Row]:
@@ -151,7 +159,7 @@ def _rows(op: Op, tf32: bool) -> Iterable[_Row]:
     else:
         form, shape = FORMS.index("traffic"), (1, max(1, sizes.get("elements", 1)), 1, 1, 0, 0, 0)
     launches = 0.0 if op.name in _NO_KERNEL else 1.0
-    yield form, kind, rate, backward, *shape, op.flops, op.read_bytes, op.written_bytes, launches
+    yield form, kind, rate, backward, *shape, op.flops, op.read_bytes, op.written_bytes, launches, 0.0
 
 
 def _convolution(op: Op, sizes: dict[str, int], ids: tuple[int, int, float]) -> Iterator[_Row]:
@@ -164,7 +172,7 @@ def _convolution(op: Op, sizes: dict[str, int], ids: tuple[int, int, float]) -> 
     after = batch * outputs * positions
     seen = op.read_bytes // item - outputs * each_in * window - (after if op.phase == "backward" else 0)
     before = max(1, round(seen / (batch * inputs)))  # positions of the input
-    form = _form(groups, inputs, window)
+    form, bundled = _form(groups, inputs, window), float(_bundled(groups, (each_in, each_out), window))
     same = float(before == positions)
     kind, rate, backward = ids
     for gradient in range(passes):
@@ -176,8 +184,13 @@ def _convolution(op: Op, sizes: dict[str, int], ids: tuple[int, int, float]) -> 
         else:  # of the inputs
             shape = (groups, batch * before, each_in, each_out * window * positions / before)
         share = 1 / passes
-        amounts = (op.flops * share, op.read_bytes * share, op.written_bytes * share, 1.0)
+        amounts = (op.flops * share, op.read_bytes * share, op.written_bytes * share, 1.0, bundled)
         yield FORMS.index(form), kind, rate, backward, *shape, positions, window, same, *amounts
+
+
+def _bundled(groups: int, each: tuple[int, int], window: int) -> bool:
+    """Whether groups of these channels, read and written, are put together into one tile."""
+    return groups >= _BUNDLE and each[0] == each[1] and each[0] in _BUNDLED and window == WINOGRAD_WINDOW
 
 
 def _form(groups: int, inputs: int, window: int) -> Form:

@@ -106,4 +106,16 @@ def form_factors(kernels: Kernels, chip: Chip, constants: Constants, *, channels
     if channels_last:
         found = found * by_form("channels-last ")
         found = found * np.where(kernels.backward, by_form("channels-last backward "), 1.0)
-    return found
+        bundled = kernels.backward & kernels.bundled
+        found = found * np.where(bundled, constants.form_factor.get("channels-last backward bundled", 1.0), 1.0)
+    return found * _lonely_channels(kernels, chip, constants)
+
+
+def _lonely_channels(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
+    """Time over that of a full GPU where a convolution channel by channel has few results, as its weights' gradient.
+
+    Each result is the work of one group of threads: fewer than fill the processors take as long as those that do.
+    """
+    lonely = constants.form_factor.get("lonely depthwise", 0.0) * chip.processors
+    results = np.maximum(kernels.batch * kernels.m * kernels.n, 1.0)
+    return np.where(kernels.is_form("depthwise"), 1 + lonely / results, 1.0)
