@@ -12,21 +12,35 @@ from gpugap.core.money import parse_money, parse_rates
 
 @pytest.mark.parametrize(
     ("text", "dollars"),
-    [("5000", 5000), ("5000 USD", 5000), ("usd 5,000.50", 5000.5), ("5_000eur", 5400), (" EUR100 ", 108)],
+    [
+        ("5000", 5000),
+        ("5000 USD", 5000),
+        ("usd 5,000.50", 5000.5),
+        ("5_000eur", 5400),
+        (" EUR100 ", 108),
+        ("$20", 20),
+        ("US$20", 20),
+    ],
 )
 def test_amounts(text, dollars):
-    assert parse_money(text, {"EUR": 1.08}) == pytest.approx(dollars)
+    assert parse_money(text, "--grant", {"EUR": 1.08}) == pytest.approx(dollars)
 
 
 @pytest.mark.parametrize("text", ["", "much", "-5", "5 EUROS", "USD 5 EUR", "0", "1e3", "9" * 20, "٣"])
 def test_what_is_no_amount(text):
     with pytest.raises(BadValue):
-        parse_money(text, {"EUR": 1.08})
+        parse_money(text, "--grant", {"EUR": 1.08})
 
 
 def test_an_unknown_currency_asks_for_its_rate():
     with pytest.raises(UnknownName, match="unknown currency 'XYZ' - state its rate: --rate XYZ="):
-        parse_money("5 xyz")
+        parse_money("5 xyz", "--grant", {})
+
+
+@pytest.mark.parametrize("text", ["20EUR", "€20", "KES 20"])
+def test_where_no_rate_can_be_stated_dollars_are_asked_for(text):
+    with pytest.raises(UnknownName, match="convert it to USD"):
+        parse_money(text, "--budget")
 
 
 def test_rates():
@@ -43,6 +57,6 @@ def test_what_is_no_rate(text):
 @given(st.text("0123456789.,_- USDEURusdé٣", max_size=12))
 def test_any_text_is_an_amount_above_0_or_refused_in_one_line(text):
     try:
-        assert parse_money(text) > 0
+        assert parse_money(text, "--grant") > 0
     except GpugapError as error:
         assert "\n" not in str(error)

@@ -15,7 +15,6 @@ from gpugap.core.units import (
     amount,
     duration,
     gibibytes,
-    parse_dollars,
     parse_duration,
     parse_share,
     seconds,
@@ -129,24 +128,6 @@ def test_days(text: str, days: float):
 def test_long_spans_are_told_in_days():
     assert duration(71 * 3600) == "71 h 00 min"
     assert duration(99 * 3600) == "4 d 03 h"
-
-
-@pytest.mark.parametrize("text", ["20", "20.0", "$20", "20USD", "USD 20", "20 usd", "US$20"])
-def test_dollars(text: str):
-    assert parse_dollars(text, "--budget") == 20
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        *(("20EUR", "EUR"), ("€20", "€"), ("KES 20", "KES")),
-        *((text, "above zero") for text in ("0", "-5", "x", "9" * 400, "20,000", "")),
-    ],
-)
-def test_what_are_no_dollars_is_refused(text: str, said: str):
-    with pytest.raises(BadValue, match="--budget") as error:
-        parse_dollars(text, "--budget")
-    assert said in str(error.value)
 
 
 @given(st.text(max_size=12))

@@ -84,11 +84,14 @@ def access(
     output.done(_cut(found.to_dict(), codes) | {"page": written})
 
 
+_OPTIONS = {"grant_usd": "--grant", "income_usd_per_year": "--income", "price_usd_per_gpu_h": "--price"}
+
+
 def _dollars(money: dict[str, str | None], rates: list[str]) -> dict[str, Any]:
     from gpugap.core.money import parse_money, parse_rates
 
     known = parse_rates(rates)
-    return {name: parse_money(text, known) if text else None for name, text in money.items()}
+    return {name: parse_money(text, _OPTIONS[name], known) if text else None for name, text in money.items()}
 
 
 def _listed(text: str) -> list[str]:

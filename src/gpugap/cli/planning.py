@@ -65,13 +65,14 @@ def wished(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadValue: an amount, a span or a number cannot be read.
     """
-    from gpugap.core.units import parse_dollars, parse_duration, parse_memory
+    from gpugap.core.money import parse_money
+    from gpugap.core.units import parse_duration, parse_memory
 
     asked = {name: given[name] for name in _SAME if name in given}
     asked |= {name: names_of(given[name]) for name in ("gpus", "own") if name in given}
     asked["counts"] = numbers_of(given["counts"])
     asked["usd_per_kwh"] = given.get("kwh_price")
-    asked["budget_usd"] = parse_dollars(given["budget"], "--budget") if given.get("budget") else None
+    asked["budget_usd"] = parse_money(given["budget"], "--budget") if given.get("budget") else None
     asked["deadline_s"] = parse_duration(given["deadline"]) if given.get("deadline") else None
     asked["run"] = {
         "evaluated": given["evaluate"],

@@ -8,17 +8,18 @@ from collections.abc import Mapping
 
 from gpugap.core.errors import BadValue, UnknownName
 
-_MONEY = re.compile(r"([A-Za-z]{3})?\s*(\d[\d,_]*(?:\.\d+)?)\s*([A-Za-z]{3})?", re.ASCII)
+_MONEY = re.compile(r"([A-Za-z]{3}|US\$|[$€£¥₹])?\s*(\d[\d,_]*(?:\.\d+)?)\s*([A-Za-z]{3}|[$€£¥₹])?", re.ASCII)
 _RATE = re.compile(r"([A-Za-z]{3})=(\d+(?:\.\d+)?)", re.ASCII)
 _MOST = 1e15
 
 
-def parse_money(text: str, rates: Mapping[str, float] | None = None) -> float:
-    """US dollars of ``5000``, ``5000 USD`` or, where the rate is known, ``5000 EUR``.
+def parse_money(text: str, name: str, rates: Mapping[str, float] | None = None) -> float:
+    """US dollars of ``5000``, ``$5000``, ``5000 USD`` or, where the rate is known, ``5000 EUR``.
 
     Args:
         text: an amount; thousands may be parted by commas or underscores.
-        rates: US dollars a unit of other currencies, by ISO 4217 code.
+        name: of the option, for the message.
+        rates: US dollars a unit of other currencies, by ISO 4217 code; None where no rate can be stated.
 
     Raises:
         BadValue: no amount, or one that is not above 0.
@@ -26,17 +27,18 @@ def parse_money(text: str, rates: Mapping[str, float] | None = None) -> float:
     """
     found = _MONEY.fullmatch(text.strip())
     if found is None or (found[1] and found[3]):
-        raise BadValue(f"{text!r} is not an amount of money", "write 5000, 5000USD or 5000EUR")
+        raise BadValue(f"{name} {text!r} is not an amount of money", "write 5000, 5000USD or 5000EUR")
     amount = float(found[2].replace(",", "").replace("_", ""))
     currency = (found[1] or found[3] or "USD").upper()
-    known = {"USD": 1.0, **(rates or {})}
+    known = {"USD": 1.0, "$": 1.0, "US$": 1.0, **(rates or {})}
     if currency not in known:
         error = UnknownName("currency", currency, known)
-        error.remedy = f"state its rate: --rate {currency}=US dollars a unit; exchange rates are not in the catalog"
+        stated = f"state its rate: --rate {currency}=US dollars a unit" if rates is not None else "convert it to USD"
+        error.remedy = f"{stated}; exchange rates are not in the catalog"
         raise error
     dollars = amount * known[currency]
     if not 0 < dollars < _MOST:
-        raise BadValue(f"{text!r} is not above 0, or absurd", "give an amount above 0")
+        raise BadValue(f"{name} {text!r} is not above 0, or absurd", "give an amount above 0")
     return dollars
 
 

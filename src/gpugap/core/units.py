@@ -11,7 +11,6 @@ UNKNOWN = "unknown"
 _DURATION = re.compile(
     r"(?:(\d+(?:\.\d+)?)d)?(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s?)?", re.ASCII
 )
-_MONEY = re.compile(r"([A-Za-z]{3}|US\$|[$€£¥₹])?\s*(\d+(?:\.\d+)?)\s*([A-Za-z]{3}|[$€£¥₹])?", re.ASCII)
 _MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt])(b|ib)?", re.ASCII)
 _PREFIXES = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 _MANY_HOURS_S = 72 * 3600
@@ -129,22 +128,3 @@ def parse_share(text: str, name: str) -> float:
     if not 0 < share < 1:
         raise BadValue(f"{name} {text!r}", "give a share such as 2% or 0.02")
     return share
-
-
-def parse_dollars(text: str, name: str) -> float:
-    """US dollars in ``20``, ``20.50``, ``$20`` or ``20 USD``.
-
-    Args:
-        text: as typed.
-        name: of the option, for the message.
-
-    Raises:
-        BadValue: no amount above zero, or another currency.
-    """
-    found = _MONEY.fullmatch(text.strip())
-    if found is None or not 0 < float(found[2]) < math.inf:
-        raise BadValue(f"{name} {text!r} is not an amount above zero", "write it as 20 or 20USD")
-    currency = (found[1] or found[3] or "USD").upper()
-    if currency not in ("USD", "$", "US$"):
-        raise BadValue(f"{name} {text!r}: prices here are in US dollars, not {currency}", "convert it to USD")
-    return float(found[2])
