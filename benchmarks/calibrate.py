@@ -31,11 +31,11 @@ from fitting.tables import Measured, read_operators
 from fitting.wholes import Step, read_steps
 from fitting.writing import manifest_of, spreads_of, widening_of, write
 
-from gpugap.predict.artefact import Artefact
-from gpugap.predict.table_ops import TABLE_KINDS
+from gpugap.predict.latency.artefact import Artefact
+from gpugap.predict.latency.table_ops import TABLE_KINDS
 from gpugap.study.scoring.traces import Traces
 
-PACKAGE = Path(__file__).parents[1] / "src" / "gpugap" / "predict"
+PACKAGE = Path(__file__).parents[1] / "src" / "gpugap" / "predict" / "latency"
 _ROWS = 4000
 """Calls of one kind on one GPU that are read."""
 

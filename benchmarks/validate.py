@@ -11,7 +11,7 @@ import csv
 import hashlib
 from pathlib import Path
 
-from gpugap.predict.artefact import artefact
+from gpugap.predict.latency.artefact import artefact
 from gpugap.report.accuracy import accuracy_page
 from gpugap.report.scatter import scatter, standalone
 from gpugap.study.scoring.cases import Case, Devices, Whole, cases

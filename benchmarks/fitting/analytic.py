@@ -10,9 +10,9 @@ import numpy as np
 from scipy.optimize import minimize
 
 from fitting.tables import Measured, chosen
-from gpugap.predict.base import base_of
-from gpugap.predict.constants import Constants
-from gpugap.predict.kernels import Floats
+from gpugap.predict.latency.base import base_of
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.kernels import Floats
 
 _SMALL = 0.05
 """Errors below this share count by their square."""

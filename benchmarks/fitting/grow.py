@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from fitting.tables import Measured
-from gpugap.predict.base import base_of
-from gpugap.predict.constants import Constants
-from gpugap.predict.features import Group, features_of, rows_of
-from gpugap.predict.kernels import Floats
-from gpugap.predict.trees import Trees
+from gpugap.predict.latency.base import base_of
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.features import Group, features_of, rows_of
+from gpugap.predict.latency.kernels import Floats
+from gpugap.predict.latency.trees import Trees
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,15 +13,15 @@ from fitting.analytic import getter, with_numbers
 from fitting.grow import Growth, grow
 from fitting.tables import chip, selected
 from fitting.wholes import Step
-from gpugap.predict.base import Base, base_of, either, sharpness
-from gpugap.predict.chip import Chip
-from gpugap.predict.constants import Constants
-from gpugap.predict.features import step_features
-from gpugap.predict.kernels import KINDS, Floats, Kernels
-from gpugap.predict.latency import fastest_possible
-from gpugap.predict.tiles import direct_seconds, form_factors, plain_seconds
-from gpugap.predict.traffic import memory_seconds
-from gpugap.predict.trees import Trees
+from gpugap.predict.latency.base import Base, base_of, either, sharpness
+from gpugap.predict.latency.chip import Chip
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.features import step_features
+from gpugap.predict.latency.kernels import KINDS, Floats, Kernels
+from gpugap.predict.latency.model import fastest_possible
+from gpugap.predict.latency.tiles import direct_seconds, form_factors, plain_seconds
+from gpugap.predict.latency.traffic import memory_seconds
+from gpugap.predict.latency.trees import Trees
 
 _FORMS = (
     "direct",
@@ -137,7 +137,7 @@ def _batch(target: Chip, channels_last: bool, steps: Sequence[Step]) -> Batch:
 
 
 def predicted_seconds(batch: Batch, constants: Constants) -> Floats:
-    """The time of every step of a batch, as `gpugap.predict.latency` has it without trees."""
+    """The time of every step of a batch, as `gpugap.predict.latency.model` has it without trees."""
     kernels, target = batch.kernels, batch.chip
     key = (*astuple(constants.vector), *astuple(constants.matrix), constants.winograd, constants.shared_issue)
     plain = batch.held.get(key)
@@ -207,7 +207,7 @@ def step_weights(found: Sequence[Batch]) -> Floats:
 
 
 def step_rows(found: Sequence[Batch], constants: Constants) -> Any:
-    """Features of the steps, as `gpugap.predict.features.step_features` has them."""
+    """Features of the steps, as `gpugap.predict.latency.features.step_features` has them."""
     rows = []
     for batch in found:
         base = base_of(batch.kernels, batch.chip, constants, channels_last=batch.channels_last)

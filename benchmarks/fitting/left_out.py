@@ -14,13 +14,13 @@ from fitting.half import fit_half
 from fitting.operators import BOUND, Sample, common_trees, fit_base, in_memory
 from fitting.tables import WAIT_SHARE, Measured, chip, chosen
 from fitting.wholes import Step
-from gpugap.predict.artefact import Artefact
-from gpugap.predict.base import base_of
-from gpugap.predict.constants import Constants
-from gpugap.predict.features import STEP, Group
-from gpugap.predict.kernels import Floats
-from gpugap.predict.latency import step_of, times_of
-from gpugap.predict.trees import Trees
+from gpugap.predict.latency.artefact import Artefact
+from gpugap.predict.latency.base import base_of
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.features import STEP, Group
+from gpugap.predict.latency.kernels import Floats
+from gpugap.predict.latency.model import step_of, times_of
+from gpugap.predict.latency.trees import Trees
 
 FOLDS = 5
 
@@ -45,7 +45,7 @@ class Miss:
 
 
 def step_seconds(step: Step, known: Artefact) -> float:
-    """A step with the typical host, as `gpugap.predict.latency.predict` has it."""
+    """A step with the typical host, as `gpugap.predict.latency.model.predict` has it."""
     target = chip(step.key)
     times = times_of(step.kernels, target, known, channels_last=step.channels_last)
     return step_of(step.kernels, times, known.constants_for(step.key))[1]

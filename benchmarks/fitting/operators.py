@@ -10,12 +10,12 @@ import numpy as np
 from fitting.analytic import fit_constants, thinned
 from fitting.grow import COMMON, OWN, Growth, grow, sample_of
 from fitting.tables import THROTTLED, WAIT_SHARE, Measured, joined
-from gpugap.predict.artefact import Artefact
-from gpugap.predict.conformal import Spread, Widening
-from gpugap.predict.constants import Constants, Engine
-from gpugap.predict.features import Group
-from gpugap.predict.table_ops import TABLE_KINDS
-from gpugap.predict.trees import Trees
+from gpugap.predict.latency.artefact import Artefact
+from gpugap.predict.latency.conformal import Spread, Widening
+from gpugap.predict.latency.constants import Constants, Engine
+from gpugap.predict.latency.features import Group
+from gpugap.predict.latency.table_ops import TABLE_KINDS
+from gpugap.predict.latency.trees import Trees
 
 KINDS_OF: Mapping[Group, tuple[str, ...]] = {
     "product": ("bmm", "linear"),
@@ -149,8 +149,8 @@ def own_trees(constants: Constants, data: Sample, common: Mapping[str, Trees]) -
 
 def floors_of(tables: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[str, float]]:
     """The shortest calls by GPU and operator, their medians by kind, and over GPUs for the typical host."""
-    from gpugap.predict.alone import TYPICAL, floor_name
-    from gpugap.predict.table_ops import op_of_row
+    from gpugap.predict.latency.alone import TYPICAL, floor_name
+    from gpugap.predict.latency.table_ops import op_of_row
 
     sizes = dict.fromkeys(("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out"), 64)
     sizes |= {"kernel_size": 3, "hw_in_px": 8, "hw_out_px": 8}

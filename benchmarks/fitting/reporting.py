@@ -9,8 +9,8 @@ import numpy as np
 
 from fitting.left_out import Miss
 from gpugap.catalog.accelerators import gpu
-from gpugap.predict.chip import chip_of
-from gpugap.predict.conformal import spread
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.conformal import spread
 
 LIMITED = "power-limited: "
 """Before the name of a case, for its power-limited cards alone."""

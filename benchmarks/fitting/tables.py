@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from gpugap.catalog.accelerators import gpu
-from gpugap.predict.chip import Chip, chip_of
-from gpugap.predict.kernels import Floats, Kernels, kernels_of
-from gpugap.predict.table_ops import TABLE_KINDS, op_of_row
+from gpugap.predict.latency.chip import Chip, chip_of
+from gpugap.predict.latency.kernels import Floats, Kernels, kernels_of
+from gpugap.predict.latency.table_ops import TABLE_KINDS, op_of_row
 
 GPUS = {
     "Tesla P4": "p4",

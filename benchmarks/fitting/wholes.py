@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import OpList
-from gpugap.predict.kernels import Kernels, kernels_of
+from gpugap.predict.latency.kernels import Kernels, kernels_of
 from gpugap.study.scoring.cases import Case, Devices, Whole, cases
 from gpugap.study.scoring.predicting import is_another
 from gpugap.study.scoring.tables import read_table

@@ -16,11 +16,11 @@ from fitting.left_out import Miss, summary
 from fitting.reporting import report_of
 from gpugap.catalog.accelerators import gpu
 from gpugap.core.version import __version__
-from gpugap.predict.artefact import NUMBERS, SCHEMA, TREES, Artefact
-from gpugap.predict.chip import chip_of
-from gpugap.predict.conformal import Spread, Widening, spread
-from gpugap.predict.table_ops import TABLE_KINDS
-from gpugap.predict.trees import Trees
+from gpugap.predict.latency.artefact import NUMBERS, SCHEMA, TREES, Artefact
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.conformal import Spread, Widening, spread
+from gpugap.predict.latency.table_ops import TABLE_KINDS
+from gpugap.predict.latency.trees import Trees
 
 _KINDS = {
     "gemm": ("bmm", "linear"),

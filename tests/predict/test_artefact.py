@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpugap.catalog.accelerators import gpu
-from gpugap.predict.artefact import NUMBERS, TREES, artefact
-from gpugap.predict.chip import chip_of
-from gpugap.predict.conformal import Spread, Widening, spread, spread_of
-from gpugap.predict.trees import Trees, trees_of
+from gpugap.predict.latency.artefact import NUMBERS, TREES, artefact
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.conformal import Spread, Widening, spread, spread_of
+from gpugap.predict.latency.trees import Trees, trees_of
 
 
 def test_the_shipped_artefact_is_small_and_says_what_it_saw():
-    folder = resources.files("gpugap.predict")
+    folder = resources.files("gpugap.predict.latency")
     assert sum(len(folder.joinpath(name).read_bytes()) for name in (NUMBERS, TREES)) < 10**6
     known = artefact()
     assert {"p4", "p100-pcie", "v100-pcie-32gb", "t4", "a100-pcie-40gb", "rtx-3090", "rtx-4090"} == set(

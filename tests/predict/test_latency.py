@@ -11,16 +11,16 @@ from oplists import linear_step, op
 from gpugap.catalog.accelerators import all_gpus, gpu
 from gpugap.core.errors import BadValue, Unsupported
 from gpugap.core.oplist import OpList
-from gpugap.predict.alone import alone, floor_of
-from gpugap.predict.artefact import artefact
-from gpugap.predict.base import base_of, either
-from gpugap.predict.bias import common
-from gpugap.predict.bus import copy_seconds
-from gpugap.predict.chip import chip_of
-from gpugap.predict.kernels import KINDS, kernels_of
-from gpugap.predict.latency import fastest_possible, predict
+from gpugap.predict.latency.alone import alone, floor_of
+from gpugap.predict.latency.artefact import artefact
+from gpugap.predict.latency.base import base_of, either
+from gpugap.predict.latency.bias import common
+from gpugap.predict.latency.bus import copy_seconds
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.kernels import KINDS, kernels_of
+from gpugap.predict.latency.model import fastest_possible, predict
+from gpugap.predict.latency.table_ops import op_of_row
 from gpugap.predict.prediction import METHODS, Host
-from gpugap.predict.table_ops import op_of_row
 
 SIZES = st.integers(1, 4096)
 

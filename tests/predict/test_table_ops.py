@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpugap.core.errors import Unsupported
-from gpugap.predict.table_ops import TABLE_KINDS, op_of_row, ops_of_decomposition
+from gpugap.predict.latency.table_ops import TABLE_KINDS, op_of_row, ops_of_decomposition
 
 ROW = dict.fromkeys(("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out"), 4) | {
     "kernel_size": 3,

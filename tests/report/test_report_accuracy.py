@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gpugap.catalog import gpu
-from gpugap.predict.table_ops import op_of_row
+from gpugap.predict.latency.table_ops import op_of_row
 from gpugap.report.accuracy import accuracy_page
 from gpugap.study.scoring.cases import Case
 from gpugap.study.scoring.predicting import Answer, Scored

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from gpugap.catalog import Gpu
 from gpugap.core.estimate import Estimate
-from gpugap.predict.bus import bus_byte_per_s
+from gpugap.predict.latency.bus import bus_byte_per_s
 from gpugap.stats.propagation import assumed, ends, total
 
 PCIE_SHARE = (0.25, 0.5, 0.8)

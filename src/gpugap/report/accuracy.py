@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import mean, median
 from typing import Any
 
-from gpugap.predict.conformal import LEVEL
+from gpugap.predict.latency.conformal import LEVEL
 from gpugap.predict.prediction import METHODS, Method
 from gpugap.study.scoring.predicting import Scored
 from gpugap.study.scoring.scores import Group, Scores, described, error_percent

@@ -24,7 +24,7 @@ from gpugap.plan.job import Job, stated_job, step_job
 from gpugap.plan.owned import Reach, caution, reach
 from gpugap.plan.run import MOST_EPOCHS, MOST_SAMPLES, Run
 from gpugap.predict.fit import judge
-from gpugap.predict.latency import predict as step_on_gpu
+from gpugap.predict.latency.model import predict as step_on_gpu
 from gpugap.predict.memory import memory
 from gpugap.store.exchange import read_file
 from gpugap.study.access_rows import GROUP_HEADER, group_rows

@@ -18,9 +18,9 @@ from gpugap.core.step import Step
 from gpugap.explain.crossover import CpuTimes, SweepPoint, crossover
 from gpugap.explain.gap import gap
 from gpugap.measure.target import parse_target
-from gpugap.predict.bias import Common, common
 from gpugap.predict.fit import FitVerdict, judge
-from gpugap.predict.latency import predict as step_on_gpu
+from gpugap.predict.latency.bias import Common, common
+from gpugap.predict.latency.model import predict as step_on_gpu
 from gpugap.predict.memory import capability_of, memory
 from gpugap.predict.prediction import Method, Prediction
 from gpugap.stats.intervals import throughput

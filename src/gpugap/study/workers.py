@@ -18,7 +18,7 @@ from gpugap.explain.inside import energy_per_step
 from gpugap.plan.option import Excluded, Worker
 from gpugap.plan.parallel import link_of, parallel_step
 from gpugap.predict.fit import judge
-from gpugap.predict.latency import predict as step_on_gpu
+from gpugap.predict.latency.model import predict as step_on_gpu
 from gpugap.predict.memory import capability_of, memory
 from gpugap.predict.power import cpu_power, device_power
 from gpugap.predict.prediction import Prediction

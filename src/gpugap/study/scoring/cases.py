@@ -10,8 +10,8 @@ from gpugap.catalog import Gpu, gpu
 from gpugap.core.attention import Capability
 from gpugap.core.errors import AmbiguousName, UnknownName, Unsupported
 from gpugap.core.oplist import Op
+from gpugap.predict.latency.table_ops import op_of_row
 from gpugap.predict.memory import capability_of
-from gpugap.predict.table_ops import op_of_row
 from gpugap.study.scoring.nodes import nodes
 from gpugap.study.scoring.recipes import CAPABILITY, Recipe, language_kind
 from gpugap.study.scoring.tables import Table, positive

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 from gpugap.catalog import Gpu
 from gpugap.core.oplist import Op, OpList
-from gpugap.predict.alone import alone
-from gpugap.predict.chip import chip_of
-from gpugap.predict.latency import predict
+from gpugap.predict.latency.alone import alone
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.model import predict
 from gpugap.predict.prediction import Method
 from gpugap.study.scoring.predicting import Answer
 

@@ -11,7 +11,7 @@ from typing import Any
 from gpugap.catalog import Gpu
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import Op
-from gpugap.predict.table_ops import ops_of_decomposition
+from gpugap.predict.latency.table_ops import ops_of_decomposition
 
 _PASSED_ON = ("VECadd", "VECaddu", "contiguous")
 """Nodes whose gradient is handed on as it is; the table lists bytes for them all the same."""

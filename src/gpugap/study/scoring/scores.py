@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gpugap.predict.conformal import LEVEL
+from gpugap.predict.latency.conformal import LEVEL
 from gpugap.predict.prediction import METHODS, Method
 from gpugap.study.scoring.predicting import Answer, Scored
 

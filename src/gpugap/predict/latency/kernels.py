@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gpugap.core.oplist import Op, OpKind
-from gpugap.predict.chip import BF16, FP16, FP32, FP64, TF32, Chip
+from gpugap.predict.latency.chip import BF16, FP16, FP32, FP64, TF32, Chip
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -43,7 +43,7 @@ class Kernels:
         op: position of its operator in `distinct`.
         form: position in `FORMS`.
         kind: position in `KINDS`.
-        rate: position in `gpugap.predict.chip.RATES`.
+        rate: position in `gpugap.predict.latency.chip.RATES`.
         backward: whether it is of the backward pass.
         batch: independent products, also groups of a convolution.
         m: rows of the product; for a convolution sample positions.

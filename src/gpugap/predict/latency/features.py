@@ -11,9 +11,9 @@ from typing import Literal, get_args
 import numpy as np
 import numpy.typing as npt
 
-from gpugap.predict.base import Base
-from gpugap.predict.chip import BF16, FP16, Chip
-from gpugap.predict.kernels import FORMS, KINDS, Bools, Floats, Kernels
+from gpugap.predict.latency.base import Base
+from gpugap.predict.latency.chip import BF16, FP16, Chip
+from gpugap.predict.latency.kernels import FORMS, KINDS, Bools, Floats, Kernels
 
 Group = Literal["product", "conv", "traffic"]
 """Kernels that share one residual."""

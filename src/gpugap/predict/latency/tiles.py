@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.chip import FP32, Chip
-from gpugap.predict.constants import Constants, Engine
-from gpugap.predict.kernels import FORMS, WINOGRAD_WINDOW, Bools, Floats, Form, Kernels
+from gpugap.predict.latency.chip import FP32, Chip
+from gpugap.predict.latency.constants import Constants, Engine
+from gpugap.predict.latency.kernels import FORMS, WINOGRAD_WINDOW, Bools, Floats, Form, Kernels
 
 TILES = ((256, 128), (128, 128), (128, 64), (64, 64), (64, 32), (32, 32), (128, 32), (256, 64))
 """Tiles of the result, either way round, that cuBLAS and cuDNN choose among."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.chip import Chip
-from gpugap.predict.kernels import Floats, Kernels
+from gpugap.predict.latency.chip import Chip
+from gpugap.predict.latency.kernels import Floats, Kernels
 from gpugap.predict.prediction import Method
 
 

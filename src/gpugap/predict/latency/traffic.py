@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.chip import BF16, FP16, Chip
-from gpugap.predict.constants import Constants
-from gpugap.predict.kernels import KINDS, Bools, Floats, Kernels
+from gpugap.predict.latency.chip import BF16, FP16, Chip
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.kernels import KINDS, Bools, Floats, Kernels
 
 
 def memory_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, channels_last: bool = False) -> Floats:

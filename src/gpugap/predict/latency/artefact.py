@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 
 from gpugap.catalog.accelerators import Gpu
-from gpugap.predict.conformal import Spread, Widening
-from gpugap.predict.constants import Constants, constants_of
-from gpugap.predict.features import GROUPS, STEP
+from gpugap.predict.latency.conformal import Spread, Widening
+from gpugap.predict.latency.constants import Constants, constants_of
+from gpugap.predict.latency.features import GROUPS, STEP
+from gpugap.predict.latency.trees import Trees, trees_of
 from gpugap.predict.prediction import Domain
-from gpugap.predict.trees import Trees, trees_of
 
 SCHEMA = "gpugap.calibration/1"
 NUMBERS, TREES = "calibration.json", "calibration.npz"

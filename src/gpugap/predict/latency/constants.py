@@ -15,7 +15,7 @@ class Engine:
         utilization: share of the peak that an endless product of the largest tiles reaches.
         narrow: a tile's utilization falls as ``area / (area + n * (rows + columns))``, as small tiles load more for
             what they compute; n is this number, and of matrix units times a processor's operations a clock over
-            `gpugap.predict.tiles.FED`: the faster they compute, the harder they are to feed.
+            `gpugap.predict.latency.tiles.FED`: the faster they compute, the harder they are to feed.
         prologue: steps of the contraction that filling and emptying the pipeline costs.
         quantized: 1 where the last, partly filled wave of tiles costs as much as a whole one; 0 where only its share.
         alone: extra time of the first wave, in waves: one tile does not hide its own latencies.

@@ -12,16 +12,16 @@ from gpugap.catalog.accelerators import Gpu
 from gpugap.core.errors import BadValue
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList
-from gpugap.predict.artefact import Artefact, artefact
-from gpugap.predict.base import Base, base_of, either
-from gpugap.predict.baselines import sheet_seconds
-from gpugap.predict.bias import Common
-from gpugap.predict.bus import copy_seconds
-from gpugap.predict.chip import BF16, FP16, FP32, Chip, chip_of
-from gpugap.predict.conformal import LEVEL, spread_of
-from gpugap.predict.constants import Constants
-from gpugap.predict.features import GROUPS, STEP, features_of, rows_of, step_features
-from gpugap.predict.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
+from gpugap.predict.latency.artefact import Artefact, artefact
+from gpugap.predict.latency.base import Base, base_of, either
+from gpugap.predict.latency.baselines import sheet_seconds
+from gpugap.predict.latency.bias import Common
+from gpugap.predict.latency.bus import copy_seconds
+from gpugap.predict.latency.chip import BF16, FP16, FP32, Chip, chip_of
+from gpugap.predict.latency.conformal import LEVEL, spread_of
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.features import GROUPS, STEP, features_of, rows_of, step_features
+from gpugap.predict.latency.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)

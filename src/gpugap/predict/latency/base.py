@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gpugap.predict.chip import Chip
-from gpugap.predict.constants import Constants
-from gpugap.predict.kernels import Floats, Kernels
-from gpugap.predict.tiles import compute_seconds
-from gpugap.predict.traffic import memory_seconds
+from gpugap.predict.latency.chip import Chip
+from gpugap.predict.latency.constants import Constants
+from gpugap.predict.latency.kernels import Floats, Kernels
+from gpugap.predict.latency.tiles import compute_seconds
+from gpugap.predict.latency.traffic import memory_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,11 @@ import numpy as np
 
 from gpugap.catalog.accelerators import Gpu
 from gpugap.core.oplist import Op
-from gpugap.predict.artefact import Artefact, artefact
-from gpugap.predict.chip import chip_of
-from gpugap.predict.conformal import spread_of
-from gpugap.predict.kernels import Floats, kernels_of
-from gpugap.predict.latency import times_of
+from gpugap.predict.latency.artefact import Artefact, artefact
+from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.conformal import spread_of
+from gpugap.predict.latency.kernels import Floats, kernels_of
+from gpugap.predict.latency.model import times_of
 from gpugap.predict.prediction import Domain, Method
 
 TYPICAL = "typical"
@@ -28,7 +28,7 @@ class Alone:
 
     Attributes:
         seconds: of each call.
-        factors: a time divided and multiplied by it holds `gpugap.predict.conformal.LEVEL` of the measured ones; None
+        factors: a time divided and multiplied by it holds `conformal.LEVEL` of the measured ones; None
             for baselines.
         domain: whether the GPU was in the calibration data.
     """

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from gpugap.predict.chip import Chip
+from gpugap.predict.latency.chip import Chip
 from gpugap.predict.prediction import Domain
 
 LEVEL = 0.9
