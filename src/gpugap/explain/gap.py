@@ -161,14 +161,15 @@ class Gap:
 def gap(prediction: Prediction, cpu: Estimate, cpu_flop_per_s: float) -> Gap | None:
     """The gap between a predicted GPU and a CPU, cause by cause; None where nothing is multiplied or a time is unknown.
 
-    The CPU's time is that of its operations at its fastest rate, made longer by all that keeps it from that rate. The
+    The CPU's time is that of its operations at its rate in fp32 products, made longer by all that keeps it from that
+    rate, or shorter by a narrower precision. The
     GPU's is that at its peak, made longer by its memory (roofline), by what keeps kernels from the roofline, by
     launches and the host, and by copies. Caches can lift kernels above the roof of memory.
 
     Args:
         prediction: of the step on the GPU.
         cpu: time of the same step on the CPU.
-        cpu_flop_per_s: the CPU's fastest rate.
+        cpu_flop_per_s: the CPU's rate in large fp32 matrix products.
     """
     flops = sum(op.flops for op in prediction.ops)
     step_s, cpu_s = prediction.step_time.value, cpu.value
@@ -193,12 +194,17 @@ def _factors(
     waits, copies = 1 - kernels_s / on_device_s, 1 - on_device_s / step_s
     return (
         Factor("compute peak", peak / cpu_flop_per_s, f"{_rate(peak)} over {_rate(cpu_flop_per_s)}"),
-        Factor("efficiency of the CPU", cpu_s / best_s, f"it reaches {_percent(best_s / cpu_s)} of its fastest rate"),
+        Factor("efficiency of the CPU", cpu_s / best_s, _reached(best_s / cpu_s)),
         Factor("bandwidth", peak_s / roof_s, f"memory sets {_percent(1 - peak_s / roof_s)} of a perfect GPU's time"),
         Factor("efficiency of the GPU", roof_s / kernels_s, f"they reach {_percent(roof_s / kernels_s)} of the roof"),
         Factor("launch and host", kernels_s / on_device_s, f"{_percent(waits)} of the time is waited"),
         Factor("copies", on_device_s / step_s, f"{_percent(copies)} of the step" if copies else "none counted"),
     )
+
+
+def _reached(share: float) -> str:
+    """How near the CPU comes to its rate in fp32 products, beyond which a narrower precision takes it."""
+    return f"it reaches {_percent(share)} of its rate in fp32{', in a narrower precision' if share > 1 else ''}"
 
 
 def speedup(slow: Estimate, fast: Estimate) -> Estimate:

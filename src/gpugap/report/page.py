@@ -140,6 +140,12 @@ def _sections(
         yield "speedups", ("Speedups", _speedups(contents))
         yield "times", ("Step times", _times(contents))
         yield "accuracy", ("Time to accuracy", training(contents))
+    yield "tuning", ("Tuned", tuning_section(tunings))
+    yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
+    yield "memory", ("Does it fit?", fit_section(foreseen.fits))
+    yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))
+    yield "access", ("Who can afford it", access_section(foreseen.access))
+    if contents.records:
         yield "distributions", ("Step by step", _distributions(contents))
         yield "frameworks", ("Frameworks", frameworks(contents))
         yield "fairness", ("Was it fair?", fairness(contents))
@@ -149,11 +155,6 @@ def _sections(
             yield "failures", ("Failures", tables.failure_table(contents))
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
-    yield "tuning", ("Tuned", tuning_section(tunings))
-    yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
-    yield "memory", ("Does it fit?", fit_section(foreseen.fits))
-    yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))
-    yield "access", ("Who can afford it", access_section(foreseen.access))
     if contents.records or foreseen == NOTHING:
         yield "again", ("Measure it again", _again(contents, command))
     else:
