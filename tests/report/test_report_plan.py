@@ -13,7 +13,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.plan.request import request
 from gpugap.report.page import render_page
 from gpugap.report.paper import PAPER_FORMATS, paper, sentences
-from gpugap.report.proposal import Subject, proposal
+from gpugap.report.proposal import Purpose, proposal
 from gpugap.study.outlook import Foreseen
 from gpugap.study.used import resources
 from plan_samples import gpu_worker, made_plan, make_ground
@@ -101,7 +101,7 @@ def test_the_proposal_names_every_number_that_needs_a_pilot(form):
     ground, runs = asked()
     measured = replace(ground.workers[1], step_time=Estimate(0.02, 0.019, 0.021, 0.95, "s", "measured", "x", 5))
     ground = replace(ground, workers=(ground.workers[0], measured, ground.workers[2]))
-    about = Subject("resnet18@32", "train", "fp32", "gpugap measure resnet18 --device cuda")
+    about = Purpose("resnet18@32", "train", "fp32", "gpugap measure resnet18 --device cuda")
     text = proposal(about, request(ground, runs), ground, (), form)
     for title in ("Units", "Scaling", "Numbers that need a pilot"):
         assert title in text

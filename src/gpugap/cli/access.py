@@ -79,8 +79,7 @@ def access(
     written = _page(found, page)
     if not as_json:
         _show(found, codes, output)
-        if written:
-            output.line(f"The page: {written}")
+        output.page(written)
     output.done(_cut(found.to_dict(), codes) | {"page": written})
 
 

@@ -45,8 +45,7 @@ def fit(
     written = _page(found, page)
     if not as_json:
         _lines(found, output) if ci else _show(found, output)
-        if written:
-            output.line(f"The page: {written}")
+        output.page(written)
     output.done(found.to_dict() | {"page": written})
     raise typer.Exit(found.exit_code)
 

@@ -123,6 +123,11 @@ class Output:
         """A line on standard output."""
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
+    def page(self, written: str | Path | None) -> None:
+        """Says where a page was written, if one was."""
+        if written and not self.as_json:
+            self.line(f"The page: {written}")
+
     def _document(self, body: dict[str, Any]) -> None:
         head = {"schema": f"gpugap.{self.verb}/1", "ok": body.pop("ok"), "version": __version__}
         print(json.dumps({**head, "warnings": self.warnings, **body}, allow_nan=False))  # noqa: T201 - the document

@@ -52,8 +52,7 @@ def predict(
     written = _page(found, page)
     if not as_json:
         _show(found, output)
-        if written:
-            output.line(f"The page: {written}")
+        output.page(written)
     output.done(found.to_dict() | {"page": written})
 
 

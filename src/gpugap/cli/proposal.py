@@ -73,11 +73,11 @@ def _asked(given: Mapping[str, Any], output: Output) -> tuple[Gathered, Request]
 
 
 def _text(found: Gathered, asks: Request, given: Mapping[str, Any]) -> str:
-    from gpugap.report.proposal import Subject, proposal
+    from gpugap.report.proposal import Purpose, proposal
 
     share = found.ground.run.batch // asks.chosen.count
     pilot = ["gpugap", "measure", given["step"], "--batch", str(share), "--device", "cuda"]
-    about = Subject(found.subject.workload, found.subject.mode, found.subject.precision, shlex.join(pilot))
+    about = Purpose(found.subject.workload, found.subject.mode, found.subject.precision, shlex.join(pilot))
     return proposal(about, asks, found.ground, found.excluded, given["form"])
 
 

@@ -57,8 +57,7 @@ def report(
     else:
         records, command = stored_records(session or [], database)
     path = write_page(records, command, page, form, foreseen=_access(output) if access else None, history=history)
-    if not as_json:
-        output.line(f"The page: {path}")
+    output.page(path)
     output.done({"page": str(path), "records": len(records)})
 
 

@@ -66,8 +66,7 @@ def study(
     shown.show(found, output)
     foreseen = _foreseen(found.outcome.records, wanted, output)
     written = _write_page((*proofs, *found.outcome.records), found.outcome.session.command, foreseen, page, output)
-    if written and not as_json:
-        output.line(f"The page: {written}")
+    output.page(written)
     output.done(shown.result_of(found) | {"page": written, "claims": [one.to_dict() for one in foreseen.claims]})
 
 

@@ -53,8 +53,7 @@ def tune(
     written = _page(found, page)
     if not as_json:
         _show(found, output)
-        if written:
-            output.line(f"The page: {written}")
+        output.page(written)
     output.done(found.to_dict() | {"page": written})
     raise typer.Exit(_UNSTABLE if found.verdict == "inconclusive" else 0)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from gpugap.core.estimate import Estimate, Kind
+from gpugap.core.estimate import Estimate
 from gpugap.core.units import amount
 from gpugap.predict.prediction import Bound, OpTime, Prediction
+from gpugap.stats.propagation import product
 
 _MOST_MODULES = 12
 """Modules are told apart as deep as leaves no more rows than these."""
@@ -214,19 +215,10 @@ def speedup(slow: Estimate, fast: Estimate) -> Estimate:
     """
     if not slow.value or not fast.value:
         return Estimate(None, None, None, None, "1", "predicted", "unknown: a time is unknown", None)
-    value = slow.value / fast.value
-    down = math.hypot(_half(slow.value, slow.low), _half(fast.high, fast.value))
-    up = math.hypot(_half(slow.high, slow.value), _half(fast.value, fast.low))
-    levels = [one.level for one in (slow, fast) if one.low is not None and one.level is not None]
-    low, high = (value * math.exp(-down), value * math.exp(up)) if down or up else (None, None)
-    kind: Kind = "measured" if slow.kind == fast.kind == "measured" else "predicted"
     method = f"time {slow.kind} over time {fast.kind}; ends in quadrature of logarithms"
-    return Estimate(value, low, high, min(levels) if levels else None, "1", kind, method, None)
-
-
-def _half(high: float | None, low: float | None) -> float:
-    """Logarithm of the ratio of two ends; 0 where one is unknown."""
-    return math.log(high / low) if high and low else 0.0
+    made = product([slow, fast], "1", method, powers=[1, -1])
+    levels = [one.level for one in (slow, fast) if one.low is not None and one.level is not None]
+    return replace(made, level=min(levels, default=None))
 
 
 def _percent(share: float) -> str:

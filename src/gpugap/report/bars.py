@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +11,7 @@ from gpugap.report.charts import Line, labels, predicted_whiskers
 from gpugap.report.drawing import LEFT, WIDTH, Axis, axis_around, draw
 from gpugap.report.marks import HEAD, Marks, Row, Style
 from gpugap.report.markup import Html
-from gpugap.report.sheets import sheets
+from gpugap.report.sheets import laid_out, sheets
 
 _HEADING, _ROW, _HALF = 36, 46, 9
 _DASHED: Style = {"stroke": "var(--fg)", "stroke_width": 1.2, "stroke_dasharray": "4 3"}
@@ -67,16 +66,7 @@ def bars_chart(bars: Sequence[Bar], title: str, name: str, about: str) -> list[H
 
 
 def _sheet(groups: Sequence[tuple[str, Sequence[Bar]]], axis: Axis, name: str, about: str) -> Html:
-    placed: list[tuple[float, Bar]] = []
-    headings: list[Row] = []
-    top = 0.0
-    for group, members in groups:
-        headings.append({"y": top + 20, "text": group})
-        top += _HEADING
-        for bar in members:
-            placed.append((top + _ROW / 2, bar))
-            top += _ROW
-    height = math.ceil(top) + 4
+    placed, headings, height = laid_out(groups, _HEADING, _ROW)
     marks = [
         *labels([(y, bar.line) for y, bar in placed]),
         Marks("rule", [{"x": 1.0, "y": 0, "y2": height}], _DASHED),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -10,9 +9,9 @@ from gpugap.core.estimate import Estimate
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents, work_of
 from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw
-from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
+from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Style
 from gpugap.report.markup import Html
-from gpugap.report.sheets import sheets
+from gpugap.report.sheets import laid_out, sheets
 
 _HEADING, _ROW = 36, 46
 _OPEN = ("inconclusive", "pipeline check")
@@ -113,16 +112,7 @@ def rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str) -> list
 
 
 def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, about: str) -> Html:
-    placed: list[tuple[float, Line]] = []
-    headings: list[Row] = []
-    top = 0.0
-    for group, members in groups:
-        headings.append({"y": top + 20, "text": group})
-        top += _HEADING
-        for line in members:
-            placed.append((top + _ROW / 2, line))
-            top += _ROW
-    height = math.ceil(top) + 4
+    placed, headings, height = laid_out(groups, _HEADING, _ROW)
     ratios = placed[0][1].estimate.unit == "1"
     marks = [
         *labels(placed),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import UNKNOWN, duration, gibibytes, significant
 from gpugap.core.version import __version__
+from gpugap.plan.api import Subject
 from gpugap.plan.option import Excluded, Ground, Worker
 from gpugap.plan.request import Request
 from gpugap.plan.rows import span_text, time_text
@@ -19,23 +20,17 @@ _WIDE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class Purpose(Subject):
     """What the request is for.
 
     Attributes:
-        workload: what is run.
-        mode: ``train`` or ``inference``.
-        precision: computed in.
         pilot: command that measures what is predicted.
     """
 
-    workload: str
-    mode: str
-    precision: str
     pilot: str
 
 
-def proposal(about: Subject, found: Request, ground: Ground, excluded: Sequence[Excluded], form: str) -> str:
+def proposal(about: Purpose, found: Request, ground: Ground, excluded: Sequence[Excluded], form: str) -> str:
     """The request as a text.
 
     Args:
@@ -55,7 +50,7 @@ def proposal(about: Subject, found: Request, ground: Ground, excluded: Sequence[
     return "\n\n".join(map(latex_text, words)) + "\n\n" + latex(kept, told)
 
 
-def justification(about: Subject, found: Request, ground: Ground) -> Iterator[str]:
+def justification(about: Purpose, found: Request, ground: Ground) -> Iterator[str]:
     """Paragraphs of the request."""
     run, chosen = ground.run, found.chosen
     yield (

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import TypeVar
+
+from gpugap.report.marks import Row
 
 TALLEST = 600.0
 """Height of a sheet in pixels, axis not counted; three of four fill a printed page."""
@@ -37,3 +40,25 @@ def sheets(
             found[-1].append((name, part))
             used += height
     return found
+
+
+def laid_out(
+    groups: Sequence[tuple[str, Sequence[_Entry]]], heading: float, row: float
+) -> tuple[list[tuple[float, _Entry]], list[Row], int]:
+    """The groups of a sheet from top to bottom: each entry with the middle of its row, the headings, and the height.
+
+    Args:
+        groups: of one sheet, as `sheets` gives them.
+        heading: height of a heading, in pixels.
+        row: height of an entry.
+    """
+    placed: list[tuple[float, _Entry]] = []
+    headings: list[Row] = []
+    top = 0.0
+    for group, members in groups:
+        headings.append({"y": top + 20, "text": group})
+        top += heading
+        for entry in members:
+            placed.append((top + row / 2, entry))
+            top += row
+    return placed, headings, math.ceil(top) + 4

@@ -34,15 +34,14 @@ def product(
     if any(term.value is None for term in terms):
         return _unknown(terms, unit, method)
     down = up = 0.0
-    logarithm = math.log(scale)
+    made = scale
     for term, power in zip(terms, powers or [1] * len(terms), strict=True):
         value, low, high = ends(term)
-        logarithm += power * math.log(value)
+        made = made * value if power > 0 else made / value
         below, above = math.log(value / low), math.log(high / value)
         down, up = down + (below if power > 0 else above) ** 2, up + (above if power > 0 else below) ** 2
-    value = math.exp(logarithm)
-    interval = (value * math.exp(-math.sqrt(down)), value * math.exp(math.sqrt(up)))
-    return _made(terms, value, interval, unit, method)
+    interval = (made * math.exp(-math.sqrt(down)), made * math.exp(math.sqrt(up)))
+    return _made(terms, made, interval, unit, method)
 
 
 def total(terms: Sequence[Estimate], unit: str, method: str) -> Estimate:
@@ -76,9 +75,7 @@ def scaled(term: Estimate, factor: float, unit: str, method: str) -> Estimate:
 def ends(term: Estimate) -> tuple[float, float, float]:
     """Value, low and high of a known estimate; the value itself where it has no interval."""
     assert term.value is not None
-    if term.low is None or term.high is None:
-        return term.value, term.value, term.value
-    return term.value, term.low, term.high
+    return term.value, *term.ends
 
 
 def weakest(terms: Sequence[Estimate]) -> Kind:
