@@ -32,7 +32,7 @@ from gpugap.stats.compare import compare_paired, control_family
 from gpugap.tune.api import tune
 from gpugap.tune.proof import WINDOW_S, affordable_ladder, ladder_of, least_s, prove
 from gpugap.tune.search import search
-from gpugap.tune.space import APART, BASE, Arm, Choice
+from gpugap.tune.space import BASE, FREED_KEPT, Arm, Choice
 from gpugap.tune.trials import Subject, Trials
 
 AIMS = {"conv6@32": 2.5, "resnet18@32": 2.3, "vgg16@32": 1.9, "cyclegan@256": 1.7}
@@ -106,7 +106,7 @@ def measure_gains(network: str, budget_s: float) -> bool:
     winner = found.proof.winner
     plain = Arm((Choice("execution", "torch.compile", execution="compile"),))
     ways = {
-        "tuned, same allocator": winner.without(APART),
+        "tuned, same allocator": found.proof.same_allocator,
         "tuned": winner,
         "torch.backends.xeon.run_cpu": Arm((launcher(),)),
         "torch.compile alone": plain,
@@ -132,7 +132,7 @@ def grid_choices() -> tuple[Choice, ...]:
         Choice("layout", "channels-last", (("channels_last", True),)),
         Choice("execution", "torch.compile", execution="compile"),
         Choice("threads", "bound to cores", (("threads", len(cores)), ("cores", cores))),
-        Choice("denormals", "denormals flushed", (("flush_denormals", True),)),
+        FREED_KEPT,
     )
 
 

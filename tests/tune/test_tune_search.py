@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tune_benches import MadeUp, additive, choice
 
-from gpugap.tune.proof import LOOKS, affordable_ladder, decided, ladder_of, prove
+from gpugap.tune.proof import LOOKS, affordable_ladder, decided, ladder_of, prove, with_own_allocator
 from gpugap.tune.search import search
-from gpugap.tune.space import BASE, Arm
+from gpugap.tune.space import BASE, FREED_KEPT, Arm
 
 LAYOUT, BF16, COMPILE, THREADS, TCMALLOC = (
     choice(name) for name in ("layout", "precision", "execution", "threads", "allocator")
@@ -52,6 +52,26 @@ def test_what_helps_alone_may_hurt_together():
         return base - (0.3 if {"precision", "layout"} <= dimensions(arm) else 0.0)
 
     assert dimensions(search(ALL, MadeUp(gain), free).ranked[0]) == {"precision", "execution"}
+
+
+def test_what_helps_much_alone_may_hurt_together():
+    """As torch.compile beside bf16: 1.3 times alone, and 0.7 times on top of the rest."""
+
+    def gain(arm: Arm) -> float:
+        base = additive(layout=0.1, precision=0.7, execution=0.26, threads=0.0, allocator=0.3)(arm)
+        return base - (0.6 if {"precision", "execution"} <= dimensions(arm) else 0.0)
+
+    for seed in range(10):
+        best = dimensions(search(ALL, MadeUp(gain, noise=0.02, seed=seed), free).ranked[0])
+        assert best - {"threads"} == {"layout", "precision", "allocator"}
+
+
+def test_the_winner_comes_from_the_last_round():
+    """An arm that was left behind does not win by the luck of its only round."""
+    for seed in range(20):
+        gain = additive(layout=0.01, precision=0.5, execution=0.02, threads=0.0, allocator=0.03)
+        bench = MadeUp(gain, noise=0.05, seed=seed)
+        assert search(ALL, bench, free).ranked[0] in bench.blocks[-1]
 
 
 def test_of_equals_the_simplest_is_taken():
@@ -131,6 +151,27 @@ def test_the_ladder_multiplies_to_the_whole():
     product = math.prod(one.gain.speedup.value for one in found.rungs)
     assert product == pytest.approx(found.gain.speedup.value)
     assert found.apart.speedup.value == pytest.approx(product / found.rungs[-1].gain.speedup.value)
+
+
+def test_the_same_allocator_is_used_as_well_as_it_can_be():
+    """glibc told to keep what is freed is no other allocator: the ladder goes over it to tcmalloc."""
+    kept, winner = Arm((BF16, FREED_KEPT)), Arm((BF16, TCMALLOC))
+    gains = {Arm((BF16,)): 0.5, kept: 0.8, winner: 0.9}
+    assert with_own_allocator(winner, gains) == kept
+    assert with_own_allocator(winner, gains | {kept: 0.4}) == Arm((BF16,))
+    assert with_own_allocator(winner, {}) == Arm((BF16,))
+    assert with_own_allocator(kept, gains) == kept
+    bench = MadeUp(lambda arm: gains[arm], noise=0.001)
+    found = proved(bench, winner, gains)
+    assert [one.name for one in found.rungs] == [
+        "precision",
+        "freed memory kept",
+        "allocator in place of freed memory kept",
+    ]
+    assert found.same_allocator == kept
+    assert found.apart.speedup.value == pytest.approx(math.exp(0.8), rel=0.01)
+    alone = proved(bench, kept, gains)
+    assert (alone.apart, alone.same_allocator) == (None, kept)
 
 
 def test_a_single_choice_is_no_ladder():

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gpugap.core.setting import Setting
-from gpugap.tune.space import BASE, ORDER, Arm, Choice, Ground, space_of
+from gpugap.tune.space import BASE, FREED_KEPT, ORDER, Arm, Choice, Ground, space_of
 
 GROUND = Ground(
     framework="torch",
@@ -23,6 +23,7 @@ GROUND = Ground(
     native_bf16=True,
     allocators=("tcmalloc",),
     own_allocator="system",
+    libc="glibc 2.36",
     compiler=None,
     takes_workers=False,
     details={},
@@ -83,6 +84,16 @@ def test_a_mode_of_compiling_waits_for_compiling():
 def test_a_step_without_images_has_no_layout():
     assert "channels-last" not in names(found={"memory_format": None})
     assert "channels-last" not in names(found={"memory_format": "channels_last"})
+
+
+def test_glibc_can_keep_what_is_freed():
+    assert "freed memory kept" in names()
+    for other in ({"libc": None}, {"libc": "musl 1.2"}, {"own_allocator": "tcmalloc"}, {"device": "cuda"}):
+        assert "freed memory kept" not in names(**other)
+    assert not FREED_KEPT.brings_allocator
+    (tcmalloc,) = (one for one in space_of(GROUND).choices if one.name == "tcmalloc")
+    assert tcmalloc.brings_allocator
+    assert Arm((FREED_KEPT,)).having(tcmalloc) == Arm((tcmalloc,))
 
 
 def test_inference_also_tries_no_grad():

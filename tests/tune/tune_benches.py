@@ -10,7 +10,8 @@ from gpugap.tune.space import BASE, Arm, Choice
 
 
 def choice(dimension: str, name: str = "", **known) -> Choice:
-    return Choice(dimension, name or dimension, (("channels_last", True),), **known)
+    field = "allocator" if dimension == "allocator" else "channels_last"
+    return Choice(dimension, name or dimension, ((field, True),), **known)
 
 
 class MadeUp:

@@ -236,6 +236,7 @@ class _Tuning:
             native_bf16=cpu.native_bf16,
             allocators=tuple(preloadable_allocators()),
             own_allocator=str(self._environment.get("allocator")),
+            libc=self._environment.get("libc"),
             compiler=inductor_obstacle() if cell.framework == "torch" else None,
             takes_workers=self._trials.subject.target.takes_workers,
             details=self._details,

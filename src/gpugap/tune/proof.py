@@ -8,6 +8,7 @@ whole gain and all rungs together.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -16,7 +17,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.verdict import Comparison
 from gpugap.stats.compare import MARGIN, compare_paired, control_family
 from gpugap.stats.intervals import LEVEL, mean_step_time
-from gpugap.tune.space import APART, BASE, ORDER, Arm
+from gpugap.tune.space import BASE, ORDER, Arm, Choice
 from gpugap.tune.trials import Bench
 
 LOOKS = (5, 8, 12, 18)
@@ -51,7 +52,8 @@ class Proof:
     Attributes:
         winner: the arm that was held against the baseline.
         gain: time of the baseline over that of the winner.
-        apart: the gain without the allocator; None where the winner changes none.
+        same_allocator: the winner, or what it is with the baseline's allocator.
+        apart: the gain of that; None where the winner is it, or the budget left no time.
         rungs: from the baseline up to the winner; empty where the budget left no time for them.
         times: seconds a step at the baseline's batch, by arm.
         blocks: interleaved blocks of fresh processes.
@@ -61,6 +63,7 @@ class Proof:
 
     winner: Arm
     gain: Comparison
+    same_allocator: Arm
     apart: Comparison | None
     rungs: tuple[Rung, ...]
     times: Mapping[Arm, Estimate]
@@ -70,21 +73,40 @@ class Proof:
 
 
 def ladder_of(winner: Arm, gains: Mapping[Arm, float]) -> tuple[Arm, ...]:
-    """Arms from the baseline to the winner, one choice more each: the largest single gain first, the allocator last.
+    """Arms from the baseline to the winner, one choice more each: the largest gain first, another allocator last.
 
     Args:
         winner: top of the ladder.
-        gains: log gains that the search saw of single choices.
+        gains: log gains that the search saw, by arm.
     """
 
-    def place(name: str) -> tuple[bool, float, int]:
-        choice = next(one for one in winner.choices if one.dimension == name)
-        return name == APART, -gains.get(Arm((choice,)), 0.0), ORDER.index(name)
+    def place(choice: Choice) -> tuple[float, int]:
+        return -gains.get(Arm((choice,)), 0.0), ORDER.index(choice.dimension)
 
+    below = with_own_allocator(winner, gains)
     arms = [BASE]
-    for name in sorted((choice.dimension for choice in winner.choices), key=place):
-        arms.append(arms[-1].having(next(one for one in winner.choices if one.dimension == name)))
-    return tuple(arms)
+    for choice in sorted(below.choices, key=place):
+        arms.append(arms[-1].having(choice))
+    return tuple(arms) if below == winner else (*arms, winner)
+
+
+def with_own_allocator(arm: Arm, gains: Mapping[Arm, float]) -> Arm:
+    """The arm with the baseline's allocator in place of another one: the best way to use it that the search saw.
+
+    Args:
+        arm: that may bring another allocator.
+        gains: log gains that the search saw, by arm.
+    """
+    brought = [choice for choice in arm.choices if choice.brings_allocator]
+    if not brought:
+        return arm
+    plain = arm.without(brought[0].dimension)
+    others = [one for one in gains if one.without(brought[0].dimension) == plain and not _brings(one)]
+    return max((plain, *others), key=lambda one: gains.get(one, -math.inf))
+
+
+def _brings(arm: Arm) -> bool:
+    return any(choice.brings_allocator for choice in arm.choices)
 
 
 def least_s(arms: Iterable[Arm], bench: Bench) -> float:
@@ -134,12 +156,20 @@ def _proof(arms: Sequence[Arm], blocks: Sequence[Mapping[Arm, float]], ended: tu
     gain, *others = (_stated(one) for one in _compared(blocks, arms))
     apart = others.pop(0) if _apart(arms) is not None else None
     rungs = tuple(
-        Rung(choice.name, choice.dimension, comparison)
+        Rung(_rung_name(choice, below), choice.dimension, comparison)
         for comparison, (below, above) in zip(others, _steps(arms), strict=False)
         for choice in set(above.choices) - set(below.choices)
     )
     times = {arm: _step_time([block[arm] for block in blocks if arm in block], arm.batch or batch) for arm in arms}
-    return Proof(arms[-1], gain, apart, rungs, times, len(blocks), *ended)
+    winner = arms[-1]
+    same = _apart(arms) or with_own_allocator(winner, {})
+    return Proof(winner, gain, same, apart, rungs, times, len(blocks), *ended)
+
+
+def _rung_name(choice: Choice, below: Arm) -> str:
+    """The choice, and what it takes the place of."""
+    gone = [one.name for one in below.choices if one.dimension == choice.dimension]
+    return " in place of ".join([choice.name, *gone])
 
 
 def _step_time(times_s: Sequence[float], batch: int) -> Estimate:
@@ -166,7 +196,7 @@ def _apart(arms: Sequence[Arm]) -> Arm | None:
 
 def _allocator_is_last(arms: Sequence[Arm]) -> bool:
     last = set(arms[-1].choices) - set(arms[-2].choices)
-    return {choice.dimension for choice in last} == {APART}
+    return len(last) == 1 and all(choice.brings_allocator for choice in last)
 
 
 def _pair(blocks: Sequence[Mapping[Arm, float]], a: Arm, b: Arm) -> Comparison:

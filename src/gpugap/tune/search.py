@@ -2,8 +2,8 @@
 
 Successive halving (Jamieson and Talwalkar 2016): every round doubles the steps of a process and keeps the better half.
 The arms of the second round are combinations, since what helps alone may hurt together: the union of the best single
-changes, that union with one more and with one less. Its result is a candidate and no claim; the best of many noisy
-numbers is too good on average, so `gpugap.tune.proof` measures it anew.
+changes, that union with one less and with one more; the third adds the one with all that was better. Its result is a
+candidate and no claim; the best of many noisy numbers is too good on average, so `gpugap.tune.proof` measures it anew.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from gpugap.tune.trials import WINDOW_S, Bench
 
 ROUNDS = 5
 CLEAR = math.log(1.10)
-"""A single change that gains more is not questioned before all others are."""
+"""A single change that gains more is questioned last."""
 
 HOPELESS = math.log(0.75)
 """A single change that loses more is not tried on top of others."""
@@ -90,6 +90,7 @@ def search(choices: Sequence[Choice], bench: Bench, reserve_s: Callable[[Arm], f
         reserve_s: seconds that proving an arm will take, which the search leaves untouched.
     """
     board, rounds = _Board(), []
+    finalists: list[Arm] = []
     singles = [Arm((one,)) for one in choices if one.needs is None]
     arms, window_s, complete = singles, WINDOW_S, True
     for number in range(ROUNDS):
@@ -102,12 +103,14 @@ def search(choices: Sequence[Choice], bench: Bench, reserve_s: Callable[[Arm], f
         times = dict(bench.block([BASE, *affordable], window_s))
         board.add(times, window_s)
         worked = [arm for arm in affordable if arm in times]
+        finalists = worked or finalists
         following = _combined(board, choices) if number == 0 else _halved(board, worked)
         rounds.append(Round(len(affordable) + 1, len(following), window_s))
         if not following or (number > 0 and set(following) <= {_best(board)}):
             break
         arms, window_s = following, window_s * (2 if number else 1)
-    ranked = [arm for arm in _parsimonious(board) if board.gain(arm) > 0]
+    others = [arm for arm in board.ranked() if arm not in finalists]  # what seems better now had luck in its only round
+    ranked = [arm for arm in (*_parsimonious(board, finalists), *others) if board.gain(arm) > 0]
     return Found(tuple(ranked), {arm: board.gain(arm) for arm in board.seen}, tuple(rounds), complete)
 
 
@@ -124,12 +127,12 @@ def _affordable(arms: Sequence[Arm], bench: Bench, window_s: float, reserved_s: 
 
 
 def _best(board: _Board) -> Arm:
-    return next(iter(_parsimonious(board)), BASE)
+    return next(iter(_parsimonious(board, list(board.seen))), BASE)
 
 
-def _parsimonious(board: _Board) -> list[Arm]:
+def _parsimonious(board: _Board, arms: Sequence[Arm]) -> list[Arm]:
     """Arms by gain; of those as good as the best, the one with the fewest choices first."""
-    ranked = board.ranked()
+    ranked = sorted(arms, key=board.gain, reverse=True)
     if not ranked:
         return []
     top = board.gain(ranked[0])
@@ -148,9 +151,11 @@ def _combined(board: _Board, choices: Sequence[Choice]) -> list[Arm]:
     more = [choice for choice in _by_gain(alone) if alone[choice] > HOPELESS and choice not in center.choices]
     useful = {choice.name for choice in alone if alone[choice] > HOPELESS}
     more += [choice for choice in choices if choice.needs in useful]
-    arms = [center, *(center.having(choice) for choice in more)]
-    doubtful = sorted(center.choices, key=lambda choice: alone[choice])
-    arms += [center.without(choice.dimension) for choice in doubtful if alone[choice] < CLEAR]
+    made = sorted(center.choices, key=lambda choice: alone[choice])
+    doubtful = [choice for choice in made if alone[choice] < CLEAR]
+    arms = [center, *(center.without(choice.dimension) for choice in doubtful)]
+    arms += [center.having(choice) for choice in more]
+    arms += [center.without(choice.dimension) for choice in made if choice not in doubtful]
     arms += [Arm((choice,)) for choice in _by_gain(alone)[:1]]
     return _distinct(arms)
 
@@ -161,7 +166,7 @@ def _by_gain(alone: dict[Choice, float]) -> list[Choice]:
 
 def _halved(board: _Board, worked: Sequence[Arm]) -> list[Arm]:
     """The better half of the last round's arms, and the best one with every change that was better than it."""
-    ranked = sorted(worked, key=board.gain, reverse=True)
+    ranked = _parsimonious(board, worked)
     kept = ranked[: math.ceil(len(ranked) / 2)] if len(ranked) > 2 else ranked[:1]
     return _distinct([*_joined(board, kept), *kept])
 

@@ -28,9 +28,6 @@ ORDER = (
 NUMERIC = ("precision", "layout", "execution", "onednn")
 """Dimensions whose choices change the arithmetic or its order."""
 
-APART = "allocator"
-"""The dimension that is no property of the program: its share is told apart."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -49,6 +46,19 @@ class Choice:
     fields: tuple[tuple[str, Any], ...] = ()
     execution: str | None = None
     needs: str | None = None
+
+    @property
+    def brings_allocator(self) -> bool:
+        """Whether it loads another allocator: no property of the program, so its share is told apart."""
+        return any(name == "allocator" for name, _ in self.fields)
+
+
+FREED_KEPT = Choice(
+    "allocator",
+    "freed memory kept",
+    (("variables", (("MALLOC_MMAP_MAX_", "0"), ("MALLOC_TRIM_THRESHOLD_", "-1"))),),
+)
+"""glibc's own allocator neither maps large blocks anew in every step nor gives memory back: see mallopt(3)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +135,7 @@ class Ground:
         native_bf16: whether the CPU multiplies bf16 in hardware.
         allocators: names of those installed here.
         own_allocator: that the baseline runs with.
+        libc: the C library with its version, whose allocator ``system`` is; None where it does not say.
         compiler: why Inductor cannot compile here; None where it can.
         takes_workers: whether the step's factory takes ``workers``.
         details: of the device, as the framework tells.
@@ -142,6 +153,7 @@ class Ground:
     native_bf16: bool
     allocators: tuple[str, ...]
     own_allocator: str
+    libc: str | None
     compiler: str | None
     takes_workers: bool
     details: dict[str, Any]
@@ -276,6 +288,8 @@ def _onednn(ground: Ground) -> Iterator[Choice]:
 def _allocator(ground: Ground) -> Iterator[Choice | LeftOut]:
     if ground.kind != "cpu":
         return
+    if ground.own_allocator == "system" and (ground.libc or "").startswith("glibc"):
+        yield FREED_KEPT
     for name, package in ALLOCATOR_PACKAGES.items():
         if name == ground.own_allocator:
             continue
