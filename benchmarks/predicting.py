@@ -16,11 +16,11 @@ from typing import Any
 
 from gpugap.catalog import gpu, gpus
 from gpugap.core.units import gibibytes, seconds
+from gpugap.explain.crossover import CpuTimes
 from gpugap.frameworks.torch.nets import BUILDERS
 from gpugap.frameworks.torch.trace.wish import Wish
 from gpugap.measure.rates import host_rates
 from gpugap.study.fit import fit_traced, target_of
-from gpugap.study.own_cpu import own_cpu
 from gpugap.study.predict import Asked, forecast
 from gpugap.study.tracing import Tracer
 from gpugap.workloads import workload
@@ -97,7 +97,7 @@ def every_gpu(own: Any) -> float:
 
 def main() -> None:
     """Prints the answers side by side, then the aim."""
-    own = own_cpu((), (), ("train", 1), rates=host_rates())
+    own = CpuTimes(host_rates())
     for name, batch in STEPS:
         beside(name, batch, own)
     sys.exit(every_gpu(own) > AIM_ALL_S)

@@ -17,7 +17,7 @@ from gpugap.store.exchange import to_line
 from gpugap.study import outlook, predict
 from gpugap.study.calibration import Wanted, read_calibration
 from gpugap.study.forecasts import Training, crossover_words, why
-from gpugap.study.own_cpu import own_cpu
+from gpugap.study.own_cpu import Sought, own_cpu
 from prediction_samples import RATES, FakeTracer, estimate, forecasts, on_gpu, oplist
 
 torch = pytest.importorskip("torch")
@@ -192,7 +192,7 @@ def test_this_cpu_is_this_machine_s():
         return make_record(process, times=(mean, mean), cell=cell, environment=where)
 
     def found(*records, batch=8, code=""):
-        return own_cpu(records, ("conv6@32",), ("train", batch), code=code, rates=RATES)
+        return own_cpu(records, Sought(("conv6@32",), "train", batch, code), rates=RATES)
 
     assert found().measured == {}
     assert found(cpu(where={"machine": "another"})).measured == {}
@@ -265,7 +265,7 @@ def test_a_real_step_of_ones_own():
     model = torch.nn.Sequential(torch.nn.Linear(256, 512), torch.nn.ReLU(), torch.nn.Linear(512, 10))
     batch = (torch.randn(64, 256), torch.zeros(64, dtype=torch.int64))
     step = gg.step(model, batch, loss=torch.nn.functional.cross_entropy, optimizer=torch.optim.SGD(model.parameters()))
-    found = gg.predict(step, ["t4"], samples=6400, cpu=gg.measure(step, steps=3, warmup_steps=1))
+    found = gg.predict(step, ["t4"], samples=6400, records=gg.measure(step, steps=3, warmup_steps=1))
     one = found["t4"]
     assert one.prediction.batch == 64
     assert one.cpu.kind == "measured"

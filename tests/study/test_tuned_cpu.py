@@ -1,20 +1,25 @@
-"""What tuning found takes the place of the fixed tuning: in plans, and in what is compared."""
+"""What tuning found takes the place of the fixed tuning: in what is measured, compared, predicted and planned."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from importlib.metadata import version
 
 import pytest
 
 from factories import make_cell, make_record
 from gpugap.core.errors import UnknownName
+from gpugap.core.estimate import Estimate, unknown
 from gpugap.core.setting import Setting
 from gpugap.explain.cells import summarize
 from gpugap.explain.pairs import baseline_pairs, match
 from gpugap.measure.plan import Effort
+from gpugap.measure.rates import HostRates
 from gpugap.measure.spread import Host, Known, Request, spread
 from gpugap.measure.target import parse_target
+from gpugap.sensors.environment import capture
 from gpugap.study import prepare
+from gpugap.study.own_cpu import own_cpu, runs_here, sought
 from gpugap.study.presets import PRESETS
 from gpugap.tune.profile import Profile, save_profile
 
@@ -142,3 +147,89 @@ def test_across_files_too():
 def test_a_tuned_cell_was_held_against_its_baseline_when_it_was_tuned():
     pair = next(pair for pair in baseline_pairs(summaries()) if pair.b.cell == TUNED)
     assert pair.proved(frozenset()).verified is None
+
+
+RATES = HostRates(1e11, 1e10, 4e10, 1e-5, 2)
+PROVED = {
+    "cell": make_cell(framework="torch", batch=128, precision="fp32", tuning="default", execution="eager").to_dict(),
+    "gain": {"speedup": Estimate(2.5, 2.4, 2.6, 0.95, "1", "measured", "t", 5).to_dict(), "verdict": "faster"},
+    "gain_same_allocator": None,
+    "ladder": [],
+    "baseline_step_time_s": Estimate(0.5, 0.49, 0.51, 0.95, "s", "measured", "t", 5).to_dict(),
+    "tuned_step_time_s": Estimate(0.2, 0.19, 0.21, 0.95, "s", "measured", "t", 5).to_dict(),
+    "memory": unknown("1", "no peak").to_dict(),
+    "equality": {},
+    "recipe": {},
+}
+
+
+def proved_here(**changes) -> None:
+    """A profile of this machine and this PyTorch, with its proof."""
+    known = {"machine": capture()["machine"], "versions": {"torch": version("torch")}, **changes}
+    save_profile(replace(profile(**known), result=PROVED))
+
+
+def of_cpu(mean: float, batch: int = 128, **factors):
+    cell = make_cell(framework="torch", batch=batch, **factors)
+    return make_record(times=(mean, mean), cell=cell, environment={"machine": capture()["machine"]})
+
+
+def ran(*records, batch: int = 128, cpu: str = "both") -> dict[tuple[str, int], float]:
+    found = runs_here(records, sought("conv6", "train", batch, cpu))
+    return {(one.cell.tuning, one.cell.batch): one.step_time.value for one in found}
+
+
+@pytest.mark.torch
+def test_what_was_proved_stands_beside_records():
+    pytest.importorskip("torch")
+    assert ran() == {}
+    proved_here()
+    assert ran() == {("default", 128): 0.5, ("tuned", 128): 0.2}
+    assert ran(cpu="tuned") == {("tuned", 128): 0.2}
+    assert ran(cpu="default") == {("default", 128): 0.5}
+    basic = of_cpu(0.3, tuning="tuned-basic")
+    assert ran(basic, of_cpu(0.6, tuning="default")) == pytest.approx({("default", 128): 0.6, ("tuned", 128): 0.2})
+    elsewhere = of_cpu(0.1, batch=32, tuning="tuned-basic")
+    assert ran(elsewhere)["tuned-basic", 32] == pytest.approx(0.1)
+    assert ran(of_cpu(0.25, tuning="tuned", extra=(("profile", "abcd"),)))["tuned", 128] == pytest.approx(0.25)
+    assert runs_here((), sought("vgg16", "train", 128)) == []
+    assert runs_here((), sought("conv6", "inference", 128)) == []
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize("change", [{"machine": "another"}, {"versions": {"torch": "1.0"}}])
+def test_a_proof_of_another_machine_or_version_is_none(change: dict):
+    pytest.importorskip("torch")
+    proved_here(**change)
+    assert ran() == {}
+
+
+@pytest.mark.torch
+def test_a_prediction_is_held_against_the_proof():
+    pytest.importorskip("torch")
+    proved_here()
+    own = own_cpu((), sought("conv6", "train", 128), rates=RATES)
+    assert (own.setup, own.measured[128].value, own.measured[128].kind) == ("bf16 tuned compile", 0.2, "measured")
+    assert [one.label for one in own.setups] == ["fp32 default", "bf16 tuned compile"]
+    assert own_cpu((), sought("conv6", "train", 128, "default"), rates=RATES).setup == "fp32 default"
+    assert own_cpu((), sought("conv6", "train", 16), rates=RATES).measured.keys() == {128}
+    with pytest.raises(UnknownName, match="fast"):
+        sought("conv6", "train", 128, "fast")
+
+
+@pytest.mark.torch
+def test_a_plan_has_the_tuned_cpu_as_an_option():
+    pytest.importorskip("torch")
+    from gpugap.study.plan import plan
+
+    proved_here()
+    asked = {"epochs": 10, "samples": 50_000, "batch": 128, "gpus": ["t4"], "usd_per_kwh": 0.2}
+
+    def own(**changes) -> dict[str, float]:
+        found = plan("conv6", **asked, **changes)
+        return {one.worker.key: one.worker.step_time.value for one in found if one.worker.gpu is None}
+
+    assert own() == {"cpu default": 0.5, "cpu tuned bf16 compile": 0.2}
+    assert own(cpu="tuned") == {"cpu tuned bf16 compile": 0.2}
+    other = plan("conv6", **(asked | {"batch": 64}), cpu="tuned")
+    assert any("gpugap tune conv6 --batch 64" in one.told for one in other.excluded)

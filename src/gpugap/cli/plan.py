@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gpugap.cli import options
 from gpugap.cli import planning as ask
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
@@ -24,6 +25,7 @@ def plan(
     gpus: ask.Gpus = "",
     counts: ask.Counts = "1",
     own: ask.Own = "cpu",
+    cpu: options.Cpu = "both",
     budget: ask.Budget = None,
     deadline: ask.Deadline = None,
     country: ask.Country = "",
@@ -47,8 +49,8 @@ def plan(
     """Plan a training run: this CPU, what you own, free notebooks, on-demand, spot and bought GPUs.
 
     Every way gets time, cost, energy and carbon with intervals; shown are those that no other beats in cost, time and
-    carbon. Step times are predicted, or measured where records are; exit code 1 where nothing fits, or nothing is
-    within budget and deadline.
+    carbon. Step times are predicted, or measured where records or `gpugap tune` have them; exit code 1 where nothing
+    fits, or nothing is within budget and deadline.
     """
     given = dict(locals())  # the options by name, before anything else is
     output = Output("plan", as_json=as_json, quiet=quiet)

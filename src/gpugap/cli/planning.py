@@ -53,7 +53,7 @@ Runs = Annotated[int, typer.Option(help="How many, seeds and searches included."
 Form = Annotated[str, typer.Option("--format", help="markdown or latex.")]
 Target = Annotated[Path | None, typer.Option("--output", "-o", help="Write it there.")]
 
-_SAME = ("epochs", "samples", "batch", "mode", "precision", "country", "goal", "only")
+_SAME = ("epochs", "samples", "batch", "mode", "precision", "cpu", "country", "goal", "only")
 
 
 def wished(given: Mapping[str, Any]) -> dict[str, Any]:

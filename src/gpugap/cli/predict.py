@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gpugap.cli import options
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ def predict(
         Path | None, typer.Option(metavar="FILE", help="Records of this step on one of the GPUs: removes their bias.")
     ] = None,
     method: Annotated[str, typer.Option(help="model, or a baseline: roofline, flops or bandwidth.")] = "model",
+    cpu: options.Cpu = "both",
     page: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -41,13 +43,13 @@ def predict(
 ) -> None:
     """Predict the step time of a PyTorch step on GPUs that you do not have, with an interval, and say why.
 
-    The step is traced, not looked up, and compared with this CPU: with what the store holds of it, or with the best
-    that this CPU can do.
+    The step is traced, not looked up, and compared with this CPU: with what the store holds of it or ``gpugap tune``
+    proved of it here, or with the best that this CPU can do.
     """
     output = Output("predict", as_json=as_json, quiet=quiet)
     asked = {"batch": batch, "mode": mode, "precision": precision, "attention": attention, "method": method}
     asked |= {"samples": samples, "epochs": epochs, "calibrate": calibrate, "with_optimizer": not no_optimizer}
-    asked |= {"include_copy": include_copy, "channels_last": channels_last}
+    asked |= {"include_copy": include_copy, "channels_last": channels_last, "cpu": cpu}
     found = _predicted(step, gpus, asked, database, output)
     written = _page(found, page)
     if not as_json:
@@ -67,7 +69,7 @@ def _predicted(
     every = names == ["all"]
     chosen = known.gpus() if every else [known.gpu(name) for name in names]
     output.note("tracing, some seconds ...")
-    return ask(step, chosen, cpu=stored(step, database), skip_unsupported=every, **asked)
+    return ask(step, chosen, records=stored(step, database), skip_unsupported=every, **asked)
 
 
 def stored(step: str, database: str | None) -> list[Record]:

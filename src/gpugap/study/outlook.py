@@ -23,7 +23,7 @@ from gpugap.study.access import Access
 from gpugap.study.calibration import gpu_of
 from gpugap.study.fit import fit_traced, target_of
 from gpugap.study.forecasts import Forecasts
-from gpugap.study.own_cpu import own_cpu
+from gpugap.study.own_cpu import Sought, own_cpu
 from gpugap.study.predict import Asked, forecast
 from gpugap.study.presets import PRESETS
 from gpugap.study.tracing import Tracer
@@ -134,7 +134,7 @@ def _claimed(workloads: Set[str]) -> Iterator[Work]:
 
 def _cpu(records: Sequence[Record], work: Work, rates: HostRates) -> CpuTimes:
     workload, mode, batch = work
-    return own_cpu(records, (workload,), (mode, batch), rates=rates)
+    return own_cpu(records, Sought((workload,), mode, batch), rates=rates)
 
 
 def _present(records: Iterable[Record]) -> set[str]:

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date as day
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
-from gpugap.catalog import Catalog, Gpu, load, match_cpu
+from gpugap.catalog import Catalog, Gpu, load
 from gpugap.core.errors import BadValue, Infeasible, UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.core.step import Step
 from gpugap.core.units import gibibytes
-from gpugap.explain.cells import CellSummary, environment_of, summarize
-from gpugap.measure.target import parse_target
+from gpugap.explain.cells import CellSummary, summarize
 from gpugap.plan.api import Plan, Subject, make_plan
 from gpugap.plan.option import GOALS, Excluded, Ground, Wish
 from gpugap.plan.run import Run
-from gpugap.sensors.environment import capture
 from gpugap.store.exchange import read_file
 from gpugap.study.api import Measurement
 from gpugap.study.ground import NOWHERE, Place, candidates, ground_of, own_gpus, served
+from gpugap.study.own_cpu import Ran, Sought, runs_here, sought
 from gpugap.study.tracing import Tracer, batch_for, check_names
-from gpugap.study.workers import Looker, Predictor, cores_of, cpu_workers, predicted_step
+from gpugap.study.workers import Looker, Predictor, cpu_workers, predicted_step
 
 
 class Wished(TypedDict, total=False):
@@ -37,6 +36,7 @@ class Wished(TypedDict, total=False):
         gpus: names from the catalog, or rows; all that can be rented, bought or had for nothing where not given.
         counts: GPUs of one machine that share the batch; 1 where not given.
         own: GPUs that are there, and ``cpu``, which is the default.
+        cpu: the CPU ``default``, ``tuned`` or ``both`` (the default).
         budget_usd: at most.
         deadline_s: at most, in seconds.
         country: name or code, for carbon and the price of electricity.
@@ -57,6 +57,7 @@ class Wished(TypedDict, total=False):
     gpus: Sequence[str | Gpu]
     counts: Sequence[int]
     own: Sequence[str]
+    cpu: str
     budget_usd: float | None
     deadline_s: float | None
     country: str
@@ -79,10 +80,11 @@ def plan(step: str | Step, *, epochs: float, samples: int, **wished: Unpack[Wish
         epochs: passes over the samples; how many an accuracy needs at this batch is yours to know.
         samples: a pass.
         **wished: ``batch``, ``mode``, ``precision``; ``gpus``, ``counts`` (GPUs that share the batch), ``own``
-            (``["cpu", "rtx-4090"]``); ``budget_usd``, ``deadline_s``, ``goal`` (``cost``, ``time`` or ``carbon``),
-            ``only`` (options whose id holds a text); ``country``, ``usd_per_kwh``; ``records`` (a file, records or a
-            measurement, which take the place of predictions); ``run`` and ``wish`` (further fields of
-            `gpugap.plan.run.Run` and `gpugap.plan.option.Wish`); ``catalog``, ``predictor``, ``today``.
+            (``["cpu", "rtx-4090"]``), ``cpu`` (``default``, ``tuned`` or ``both``); ``budget_usd``, ``deadline_s``,
+            ``goal`` (``cost``, ``time`` or ``carbon``), ``only`` (options whose id holds a text); ``country``,
+            ``usd_per_kwh``; ``records`` (a file, records or a measurement, which take the place of predictions);
+            ``run`` and ``wish`` (further fields of `gpugap.plan.run.Run` and `gpugap.plan.option.Wish`);
+            ``catalog``, ``predictor``, ``today``.
 
     Raises:
         Infeasible: nothing fits, or nothing is within budget and deadline; says the nearest.
@@ -111,6 +113,7 @@ def gathered(step: str | Step, *, epochs: float, samples: int, **wished: Unpack[
         tuple(wished.get("counts", (1,))),
         tuple(wished.get("own", ("cpu",))),
         Place(wished.get("country", ""), wished.get("usd_per_kwh")),
+        wished.get("cpu", "both"),
     )
     more = {"only": wished.get("only", ""), **wished.get("wish", {})}
     limits = Limits(wished.get("budget_usd"), wished.get("deadline_s"), wished.get("goal", "cost"), more)
@@ -128,6 +131,7 @@ class Asked:
         counts: GPUs of one machine.
         own: names of GPUs that are there, and ``cpu``.
         place: where the reader is.
+        cpu: the CPU ``default``, ``tuned`` or ``both``.
     """
 
     mode: str = "train"
@@ -136,6 +140,7 @@ class Asked:
     counts: tuple[int, ...] = (1,)
     own: tuple[str, ...] = ("cpu",)
     place: Place = NOWHERE
+    cpu: str = "both"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,30 +221,35 @@ def gather(
 
     _, mode = batch_for(step, run.batch, asked.mode)
     check_names(mode=mode, precision=asked.precision)
-    if limits.goal not in GOALS:
-        raise UnknownName("goal", limits.goal, GOALS)
     known = sources.catalog
     if mode == "inference":
         run = replace(run, evaluated=0.0)
     mine, others = own_gpus(asked.own, known)
-    ground = ground_of(
-        known,
-        run,
-        Wish(limits.budget_usd, limits.deadline_s, limits.goal, mine, **limits.more),
-        asked.place,
-        sources.today,
-    )
+    ground = ground_of(known, run, _wish(limits, mine), asked.place, sources.today)
     tracer = Tracer(step, mode)
-    here, there = cells_of(sources.records, step, tracer, (mode, run.batch))
-    there = [one for one in there if one.cell.precision == asked.precision]
+    wanted = sought(step, mode, run.batch, asked.cpu)
+    there = measured_on_gpus(sources.records, wanted, asked.precision)
     looker = Looker(tracer, TraceWish(run.batch, mode, asked.precision), there, sources.predictor)
     rentable = None if asked.gpus else _had_together(known)
     found = looker.look(candidates(known, asked.gpus, mine, sources.today), _counts(asked.counts), rentable)
-    workers = (*found.workers, *cpu_workers(here, lambda one: chip_of_cell(one, known)))
+    here = [one for one in runs_here(sources.records, wanted) if one.cell.batch == run.batch]
+    here.sort(key=lambda one: -(one.step_time.value or 0.0))
+    workers = (*found.workers, *cpu_workers(here, known))
     ground = replace(ground, workers=workers, run=replace(run, checkpoint_bytes=found.checkpoint_bytes))
-    excluded = (*found.excluded, *others, *_not_measured(here, mine, step, run.batch))
+    excluded = (*found.excluded, *others, *_not_measured(here, mine, step, wanted))
     subject = Subject(tracer.name, mode, asked.precision)
     return Gathered(subject, ground, excluded, found.corrections, found.needed)
+
+
+def _wish(limits: Limits, own: frozenset[str]) -> Wish:
+    """What is wished of options.
+
+    Raises:
+        UnknownName: no such goal.
+    """
+    if limits.goal not in GOALS:
+        raise UnknownName("goal", limits.goal, GOALS)
+    return Wish(limits.budget_usd, limits.deadline_s, limits.goal, own, **limits.more)
 
 
 def _had_together(known: Catalog) -> set[tuple[str, int]]:
@@ -261,54 +271,30 @@ def _read(records: Sequence[Record] | Measurement | str | Path) -> Sequence[Reco
     return records.records if isinstance(records, Measurement) else records
 
 
-def cells_of(
-    records: Sequence[Record], step: str | Step, tracer: Tracer, work: tuple[str, int]
-) -> tuple[list[CellSummary], list[CellSummary]]:
-    """Measured cells of this very work on this machine's CPU, and on GPUs.
+def measured_on_gpus(records: Iterable[Record], wanted: Sought, precision: str) -> list[CellSummary]:
+    """Measured cells of a step on GPUs, at any batch.
 
     Args:
         records: of any work and machine.
-        step: as asked for.
-        tracer: of it.
-        work: mode and batch.
+        wanted: the step.
+        precision: computed in.
     """
-    names = {tracer.name} | ({type(step).__name__} if isinstance(step, Step) else set())
-    code = parse_target(step).digest if isinstance(step, str) else ""
     fitting = [
         one
         for one in records
-        if one.cell.workload in names
-        and one.cell.mode == work[0]
-        and (one.cell.batch == work[1] or one.cell.device != "cpu")
-        and dict(one.cell.extra).get("code", "") in ("", code)
+        if one.cell.workload in wanted.names
+        and (one.cell.mode, one.cell.precision) == (wanted.mode, precision)
+        and one.cell.device.startswith("cuda")
+        and dict(one.cell.extra).get("code", "") in ("", wanted.code)
     ]
-    cells = [one for one in summarize(fitting) if one.step_time.value is not None]
-    machine = capture()["machine"] if any(one.cell.device == "cpu" for one in cells) else ""
-    here = [one for one in cells if one.cell.device == "cpu" and _is_here(one, machine)]
-    return _newest(here), [one for one in cells if one.cell.device.startswith("cuda")]
+    return [one for one in summarize(fitting) if one.step_time.value is not None]
 
 
-def _is_here(summary: CellSummary, machine: str) -> bool:
-    return environment_of(summary).get("machine") in (None, machine)
-
-
-def _newest(cells: Sequence[CellSummary]) -> list[CellSummary]:
-    """Of one setup in several sessions, all records stand together already; the fastest machine comes last."""
-    return sorted(cells, key=lambda one: -(one.step_time.value or 0.0))
-
-
-def chip_of_cell(summary: CellSummary, known: Catalog) -> tuple[float | None, float]:
-    """Power limit and cores of the whole chip that a cell ran on."""
-    about = environment_of(summary).get("cpu") or {}
-    row = match_cpu(str(about.get("model") or ""), about.get("logical_cores"), known.processors)
-    chip = next((one for one in known.processors if row and one.key == (row.chip or row.key)), row)
-    return (chip.tdp_w, chip.cores) if chip else (None, cores_of(summary))
-
-
-def _not_measured(here: Sequence[CellSummary], own: frozenset[str], step: str | Step, batch: int) -> Iterator[Excluded]:
+def _not_measured(here: Sequence[Ran], own: frozenset[str], step: str | Step, wanted: Sought) -> Iterator[Excluded]:
     if "cpu" in own and not here:
         name = step if isinstance(step, str) else "the step"
-        yield Excluded("this CPU", "not-measured", f"gpugap measure {name} --batch {batch} --device cpu measures it")
+        verb, more = ("tune", "") if wanted.cpu == "tuned" else ("measure", " --device cpu")
+        yield Excluded("this CPU", "not-measured", f"gpugap {verb} {name} --batch {wanted.batch}{more} measures it")
 
 
 def _too_large(found: Gathered, known: Catalog) -> Infeasible:

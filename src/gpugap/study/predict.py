@@ -17,7 +17,6 @@ from gpugap.core.record import Record
 from gpugap.core.step import Step
 from gpugap.explain.crossover import CpuTimes, SweepPoint, crossover
 from gpugap.explain.gap import gap
-from gpugap.measure.target import parse_target
 from gpugap.predict.fit import FitVerdict, judge
 from gpugap.predict.latency.bias import Common, common
 from gpugap.predict.latency.model import predict as step_on_gpu
@@ -27,7 +26,7 @@ from gpugap.stats.intervals import throughput
 from gpugap.study.api import Measurement
 from gpugap.study.calibration import Calibration, Wanted, read_calibration
 from gpugap.study.forecasts import Forecast, Forecasts, Training
-from gpugap.study.own_cpu import own_cpu
+from gpugap.study.own_cpu import own_cpu, sought
 from gpugap.study.tracing import Tracer, batch_for, check_names
 
 if TYPE_CHECKING:
@@ -128,7 +127,8 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
     samples: int | None = None,
     epochs: float | None = None,
     calibrate: str | Path | Measurement | None = None,
-    cpu: Measurement | Sequence[Record] = (),
+    records: Measurement | Sequence[Record] = (),
+    cpu: str = "both",
     method: str = "model",
     skip_unsupported: bool = False,
 ) -> Forecasts:
@@ -147,7 +147,9 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
         samples: an epoch has.
         epochs: a run has.
         calibrate: a measurement of this step on one of the GPUs, or its record file; removes the bias it shows.
-        cpu: measurements of this step on this CPU, to compare with; without them the CPU's best rates are measured.
+        records: of this step on this CPU, to compare with, beside what `gpugap.tune` proved of it here; without either
+            the CPU's best rates are measured.
+        cpu: compare with the CPU ``default``, ``tuned``, or the faster of ``both``.
         method: ``model``, or a baseline: ``roofline``, ``flops`` or ``bandwidth``.
         skip_unsupported: leave out GPUs without the facts needed, and tell the fastest first.
 
@@ -159,7 +161,7 @@ def predict(  # noqa: PLR0913 - keyword-only choices with defaults
     check_names(mode=what.mode, precision=precision, attention=attention, method=method)
     skip = skip_unsupported or gpus == "all"
     asked = Asked(method, with_optimizer, include_copy, Training(samples, epochs), skip)  # type: ignore[arg-type] # checked
-    return _predict(what, gpus, asked, cpu=cpu, calibrate=calibrate)
+    return _predict(what, gpus, asked, records=records, cpu=cpu, calibrate=calibrate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,34 +181,26 @@ def _predict(
     gpus: Sequence[str | Gpu] | Literal["all"],
     asked: Asked,
     *,
-    cpu: Measurement | Sequence[Record],
+    records: Measurement | Sequence[Record],
+    cpu: str,
     calibrate: str | Path | Measurement | None,
 ) -> Forecasts:
     chosen = all_gpus() if gpus == "all" else [gpu(one) if isinstance(one, str) else one for one in gpus]
     if not chosen:
         raise BadValue("no GPU", "name GPUs such as t4,rtx-4090")
-    names, code = _names(what.step)
+    wanted = sought(what.step, what.mode, what.batch, cpu)
     calibrated = None
     if calibrate is not None:
         source = calibrate.records if isinstance(calibrate, Measurement) else Path(calibrate)
-        calibrated = read_calibration(source, Wanted(names, what.mode, what.precision, what.batch, chosen))
+        calibrated = read_calibration(source, Wanted(wanted.names, what.mode, what.precision, what.batch, chosen))
     tracer = Tracer(what.step, what.mode)
 
     from gpugap.frameworks.torch.trace.wish import Wish
 
     how = {"attention": what.attention, "channels_last": what.channels_last}
     wish = Wish(what.batch, what.mode, what.precision, **how)  # type: ignore[arg-type] # checked
-    records = cpu.records if isinstance(cpu, Measurement) else cpu
-    own = own_cpu(records, names, (what.mode, what.batch), code=code)
-    return forecast(tracer, wish, chosen, asked, own, calibrated=calibrated)
-
-
-def _names(step: str | Step) -> tuple[list[str], str]:
-    """What a step may be called in records, and the digest of its file."""
-    if isinstance(step, str):
-        target = parse_target(step)
-        return [target.name], target.digest
-    return [type(step).__name__], ""
+    found = records.records if isinstance(records, Measurement) else records
+    return forecast(tracer, wish, chosen, asked, own_cpu(found, wanted), calibrated=calibrated)
 
 
 def forecast(

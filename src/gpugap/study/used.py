@@ -12,9 +12,8 @@ from gpugap.explain.cells import CellSummary, environment_of
 from gpugap.plan.footprint import intensity_of
 from gpugap.plan.option import NO_COUNTRY
 from gpugap.plan.used import Used, used, worker_of
-from gpugap.predict.power import cpu_power, device_power, host_power, machine_power
-from gpugap.study.plan import chip_of_cell
-from gpugap.study.workers import cores_of, is_shared
+from gpugap.predict.power import device_power, host_power, machine_power
+from gpugap.study.workers import chip_power
 
 
 def resources(records: Sequence[Record], known: Catalog, country: str = "", today: day | None = None) -> list[Used]:
@@ -40,10 +39,7 @@ def _power(summary: CellSummary, known: Catalog) -> Estimate:
     """Watts at the meter of a cell's machine."""
     idle = Estimate(0.0, None, None, None, "W", "published", "power of the whole machine", None)
     if summary.cell.device == "cpu":
-        tdp_w, chip_cores = chip_of_cell(summary, known)
-        return machine_power(
-            cpu_power(tdp_w, cores_of(summary), chip_cores=chip_cores, shared=is_shared(summary)), idle, "own"
-        )
+        return machine_power(chip_power(environment_of(summary), known), idle, "own")
     boards = environment_of(summary).get("gpus") or [{}]
     row = match_gpu(worker_of(summary), boards[0].get("memory_total_bytes"), known.accelerators)
     return machine_power(device_power(row.tdp_w if row else None), host_power("own", 1), "own")

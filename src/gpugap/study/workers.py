@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from gpugap.catalog import Gpu
+from gpugap.catalog import Catalog, Gpu, match_cpu
 from gpugap.core.attention import Capability
 from gpugap.core.cell import Cell
 from gpugap.core.errors import Unsupported
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList
 from gpugap.core.units import gibibytes
-from gpugap.explain.cells import CellSummary, environment_of
+from gpugap.explain.cells import CellSummary
 from gpugap.explain.inside import energy_per_step
 from gpugap.plan.option import Excluded, Worker
 from gpugap.plan.parallel import link_of, parallel_step
@@ -24,6 +24,7 @@ from gpugap.predict.power import cpu_power, device_power
 from gpugap.predict.prediction import Prediction
 from gpugap.stats.propagation import assumed, product, total
 from gpugap.study.calibration import gpu_of
+from gpugap.study.own_cpu import Ran
 from gpugap.study.tracing import Tracer
 
 if TYPE_CHECKING:
@@ -189,25 +190,20 @@ def measured_power(summary: CellSummary) -> Estimate | None:
     return product([used, summary.step_time], "W", f"{used.method}, over the step time", powers=[1, -1])
 
 
-def cpu_workers(
-    summaries: Sequence[CellSummary], tdp_of: Callable[[CellSummary], tuple[float | None, float]]
-) -> Iterator[Worker]:
+def cpu_workers(runs: Sequence[Ran], known: Catalog) -> Iterator[Worker]:
     """This CPU as it was measured: as it comes, and tuned.
 
     Args:
-        summaries: cells of this step on a CPU.
-        tdp_of: power limit of a cell's chip and its number of cores.
+        runs: of this step on a CPU.
+        known: the catalog, for the power limit of its chip.
     """
-    for one in summaries:
-        if one.step_time.value is None:
-            continue
-        sensor = measured_power(one)
+    for one in runs:
+        sensor = None if one.summary is None else measured_power(one.summary)
         if sensor is not None:
             rest = assumed(12.0, 4.0, 30.0, "W", "board, disk and memory beside the sensor's package")
             power = total([sensor, rest], "W", f"{sensor.method}; {rest.method}")
         else:
-            tdp_w, chip_cores = tdp_of(one)
-            power = cpu_power(tdp_w, cores_of(one), chip_cores=chip_cores, shared=is_shared(one))
+            power = chip_power(one.environment, known)
         yield Worker(
             f"cpu {setup_words(one.cell)}",
             f"this CPU, {setup_words(one.cell)}",
@@ -219,14 +215,19 @@ def cpu_workers(
         )
 
 
-def cores_of(summary: CellSummary) -> float:
-    """Cores that the cell's machine let it use; 1 where its records do not say."""
-    return float((environment_of(summary).get("cpu") or {}).get("usable_cores") or 1)
+def chip_power(environment: Mapping[str, Any], known: Catalog) -> Estimate:
+    """Watts of a machine's CPU by its chip's power limit and the cores that the machine let be used.
 
-
-def is_shared(summary: CellSummary) -> bool:
-    """Whether the cell's machine is a part of another one."""
-    return bool(environment_of(summary).get("virtual_machine"))
+    Args:
+        environment: of the machine, as records have it.
+        known: the catalog.
+    """
+    about = environment.get("cpu") or {}
+    row = match_cpu(str(about.get("model") or ""), about.get("logical_cores"), known.processors)
+    chip = next((one for one in known.processors if row and one.key == (row.chip or row.key)), row)
+    cores = float(about.get("usable_cores") or 1)
+    tdp_w, chip_cores = (chip.tdp_w, chip.cores) if chip else (None, cores)
+    return cpu_power(tdp_w, cores, chip_cores=chip_cores, shared=bool(environment.get("virtual_machine")))
 
 
 def setup_words(cell: Cell) -> str:
