@@ -18,6 +18,12 @@ def make_step(batch_size, device, workers=0):
         return 1.5
     return step
 """
+WITH_CHILD = """
+import subprocess, time
+def make_step(batch_size, device):
+    subprocess.Popen(["sleep", "600"])
+    return lambda: time.sleep(0.2)
+"""
 FALSE_RANDOM = "import os\ndef make_step(b, d):\n    return lambda: int.from_bytes(os.urandom(4), 'big')\n"
 
 
@@ -38,13 +44,11 @@ def test_tune_and_its_records(gpugap):
 
 def test_kill_9_leaves_the_machine_as_it_was(gpugap):
     before = sorted(os.sched_getaffinity(0))
-    process = gpugap.start("tune", gpugap.step_file(LOADER), "--no-check-accuracy", "--budget", "60s")
-    seen = 0
-    while seen < 3:
-        line = process.stderr.readline()
-        assert line, "it ended too early"
-        seen += 1
-    children = children_of(process.pid)
+    process = gpugap.start("tune", gpugap.step_file(WITH_CHILD), "--no-check-accuracy", "--budget", "60s")
+    deadline = time.monotonic() + 60
+    while len(children := children_of(process.pid)) < 2:  # the measured process, and the one that its step has started
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
     process.kill()
     process.communicate()
     deadline = time.monotonic() + 30
@@ -65,6 +69,13 @@ def alive(pid: int) -> bool:
     import psutil
 
     return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+@pytest.mark.parametrize(("page", "said"), [("tuned.md", "ends in .html"), ("none/tuned.html", "no such folder")])
+def test_a_page_that_cannot_be_written_is_told_first(gpugap, page: str, said: str):
+    answer = gpugap("tune", gpugap.step_file(LOADER), "-o", page)
+    assert (answer.returncode, len(answer.stderr.strip().splitlines())) == (2, 1)
+    assert said in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -171,3 +171,25 @@ def test_instance_norm_has_the_right_gradient_channels_last():
         InstanceNorm(64)(given).backward(gradient.contiguous(memory_format=form))
         found.append(given.grad)
     assert torch.allclose(*found, atol=1e-5)
+
+
+def test_attention_and_recurrent_layers_drop_nothing_either():
+    layer = torch.nn.TransformerEncoderLayer(8, 2, 16, dropout=0.5)
+    lstm = torch.nn.LSTM(8, 8, 2, dropout=0.5)
+    TorchFramework().drop_nothing(Step((layer, lstm), torch.rand(3, 2, 8), None, (), mode="inference"))
+    layer.train()
+    lstm.train()
+    given = torch.rand(3, 2, 8)
+    assert torch.equal(layer(given), layer(given))
+    assert torch.equal(lstm(given)[0], lstm(given)[0])
+    assert torch._inductor.config.fallback_random is True
+
+
+def test_results_on_cuda_begin_where_those_of_a_graph_do():
+    """A graph has three runs behind it when it is captured, so the losses held beside its own begin after three."""
+    cuda = CudaBackend(GraphCuda(), place_on="cpu")
+    framework = TorchFramework((CpuBackend(), cuda))
+    here = replace(make_job(framework="torch"), purpose="outcome", steps=4)
+    job = replace(here, cell=replace(here.cell, device="cuda"), steps=1)
+    found, known = outcome(job, framework, small_step()), outcome(here, framework, small_step())
+    assert found["result|0|0"] == pytest.approx(known["result|3|0"], rel=1e-6)

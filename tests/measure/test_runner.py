@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -380,3 +381,21 @@ def test_onednn_is_chosen_before_the_process_starts(onednn, told, step_file, mon
     file = step_file("import os\nraise RuntimeError(os.environ['TF_ENABLE_ONEDNN_OPTS'])")
     record = run_job(make_job(file, setting=Setting(onednn=onednn)), {})
     assert record.error["message"].endswith(f": {told}")
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the kernel tells no peak of a process")
+def test_the_peak_of_memory_is_the_childs_own(step_file):
+    """A process begins with the peak that its parent had, as ``getrusage`` tells it."""
+    ballast = bytearray(400 * 2**20)
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    record = run_job(misbehaving(step_file, "pass", 1), {})
+    assert record.memory["peak_rss_bytes"] < len(ballast)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="this system binds no processes")
+def test_cores_of_which_some_are_not_there_are_refused(step_file):
+    job = misbehaving(step_file, "pass", 1)
+    mine = min(os.sched_getaffinity(0))
+    record = run_job(replace(job, setting=replace(job.setting, cores=(mine, 10**5))), {})
+    assert record.status == "unsupported"
+    assert "not this process's" in record.error["message"]

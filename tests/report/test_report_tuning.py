@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import pytest
 from report_samples import cell, cpu_pair
 
@@ -9,6 +12,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.report.page import render_page
 from gpugap.report.tuning import tuning_lead, tuning_section
 from gpugap.tune.ladder import Contribution, Ladder
+from prediction_samples import forecasts
 
 pytest.importorskip("altair")
 
@@ -34,6 +38,7 @@ def sample(**changes) -> Ladder:
         "memory": measured(1.1),
         "equality": {"outputs": {"error": 2e-3, "limit": 3e-2}, "results": None, "why": None},
         "recipe": {"environment": ["export LD_PRELOAD=x"], "code": ["import torch", "a < b"]},
+        "adopted": True,
     }
     return Ladder(**(known | changes))
 
@@ -53,6 +58,28 @@ def test_published_speedups_are_shown_over_a_tuned_cpu():
     assert "Left over a tuned CPU" in text
     assert "arXiv" in text
     assert "Left over a tuned CPU" not in tuning_section([sample(cell=cell("train.py:make_step"))]).text
+
+
+def test_predicted_speedups_are_shown_over_both_cpus():
+    """Over 1.2 s as it comes and 0.4 s tuned: three times less, and log 3 of log of the speedup is the CPU's."""
+    found = forecasts(["t4"])
+    made = found.forecasts[0].prediction
+    one = sample(cell=replace(sample().cell, workload=made.workload, mode=made.mode, batch=made.batch))
+    text = tuning_section([one], [found]).text
+    over = 1.2 / made.step_time.value
+    assert f"{made.gpu_name} over this CPU" in text
+    assert f"{over:.3g}× (" in text
+    assert f"{over / 3:.3g}× (" in text
+    assert f"{100 * math.log(3) / math.log(over):.3g} % (" in text
+    other = replace(one, cell=replace(one.cell, batch=made.batch + 1))
+    assert "over this CPU" not in tuning_section([other], [found]).text
+
+
+def test_nothing_is_to_be_pasted_unless_it_is_faster_and_computes_the_same():
+    text = tuning_section([sample(adopted=False)]).text
+    assert "<svg" in text
+    for told in ("to paste", "LD_PRELOAD", "Left over a tuned CPU"):
+        assert told not in text
 
 
 def test_a_page_without_ladders_has_no_section():

@@ -146,3 +146,15 @@ def test_a_virtual_mac_is_recognized(
 ):
     monkeypatch.setattr(cpu, "_sysctl", {"kern.hv_vmm_present": answer}.get)
     assert in_virtual_machine(tmp_path) is virtual
+
+
+def test_physical_cores_are_those_this_process_may_use(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A container with four cores of a large host: eight threads, of which a fifth core is another's."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1, 2, 3, 64, 65, 66, 67}, raising=False)
+    for core in range(4):
+        for thread in (core, core + 64):
+            tree(tmp_path, {f"sys/devices/system/cpu/cpu{thread}/topology/thread_siblings_list": f"{core},{core + 64}"})
+    assert cpu.allowed_physical_cores(tmp_path) == 4
+    assert cpu.cores_physical_first(tmp_path) == (0, 1, 2, 3, 64, 65, 66, 67)
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cpu.allowed_physical_cores(tmp_path) is None

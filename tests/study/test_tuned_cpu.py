@@ -24,7 +24,7 @@ from gpugap.study.presets import PRESETS
 from gpugap.tune.profile import Profile, save_profile
 
 HOST = Host(6, native_bf16=True, devices=("cpu", "cuda"))
-FOUND = Known(Setting("bf16", 2, cores=(0, 1)), "compile", "abcd")
+FOUND = Known(Setting("bf16", 2, flush_denormals=True), "compile", "abcd")
 
 
 def cells(**changes):
@@ -154,6 +154,7 @@ PROVED = {
     "cell": make_cell(framework="torch", batch=128, precision="fp32", tuning="default", execution="eager").to_dict(),
     "gain": {"speedup": Estimate(2.5, 2.4, 2.6, 0.95, "1", "measured", "t", 5).to_dict(), "verdict": "faster"},
     "gain_same_allocator": None,
+    "adopted": True,
     "ladder": [],
     "baseline_step_time_s": Estimate(0.5, 0.49, 0.51, 0.95, "s", "measured", "t", 5).to_dict(),
     "tuned_step_time_s": Estimate(0.2, 0.19, 0.21, 0.95, "s", "measured", "t", 5).to_dict(),
@@ -191,7 +192,11 @@ def test_what_was_proved_stands_beside_records():
     assert ran(basic, of_cpu(0.6, tuning="default")) == pytest.approx({("default", 128): 0.6, ("tuned", 128): 0.2})
     elsewhere = of_cpu(0.1, batch=32, tuning="tuned-basic")
     assert ran(elsewhere)["tuned-basic", 32] == pytest.approx(0.1)
-    assert ran(of_cpu(0.25, tuning="tuned", extra=(("profile", "abcd"),)))["tuned", 128] == pytest.approx(0.25)
+    for digest, time_s in (("abcd", 0.2), (profile().digest, 0.25)):  # of an older profile, and of this one
+        factors = {"precision": "bf16", "execution": "compile", "extra": (("profile", digest),)}
+        assert ran(of_cpu(0.25, tuning="tuned", **factors))["tuned", 128] == pytest.approx(time_s)
+    bf16 = of_cpu(0.1, tuning="default", precision="bf16")
+    assert len(runs_here((bf16,), sought("conv6", "train", 128))) == 3
     assert runs_here((), sought("vgg16", "train", 128)) == []
     assert runs_here((), sought("conv6", "inference", 128)) == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gpugap.core.setting import Setting
 from gpugap.tune.profile import Profile, profiles, save_profile, tuned_profile
 from gpugap.tune.share import over_tuned, share
 
+CORES = tuple(sorted(os.sched_getaffinity(0))[:1]) if hasattr(os, "sched_getaffinity") else None
 PROFILE = Profile(
     machine="m1",
     workload="conv6@32",
@@ -26,7 +28,7 @@ PROFILE = Profile(
     batch=128,
     precision="fp32",
     versions={"torch": "2.13.0"},
-    setting=Setting("bf16", 2, channels_last=True, cores=(0, 1)),
+    setting=Setting("bf16", 2, channels_last=True, cores=CORES),
     execution="eager",
     result={},
 )
@@ -61,11 +63,28 @@ def test_the_default_place_is_the_data_folder(home: Path):
         {"device": "cuda"},
         {"precision": "bf16"},
         {"versions": {"torch": "2.14.0"}},
+        {"versions": {}},
     ],
 )
 def test_another_machine_workload_or_version_is_not_it(tmp_path: Path, change: dict):
     save_profile(PROFILE, tmp_path)
     assert found(tmp_path, **change) is None
+
+
+def test_a_build_is_no_other_version(tmp_path: Path):
+    """Wheels of PyPI have the build in ``torch.__version__`` and not in their metadata."""
+    save_profile(replace(PROFILE, versions={"torch": "2.13.0+cu130"}), tmp_path)
+    assert found(tmp_path) is not None
+    assert found(tmp_path, versions={"torch": "2.13.0+cpu"}) is not None
+
+
+@pytest.mark.parametrize("change", [{"cores": (0, 10**6)}, {"allocator": "nomalloc"}])
+def test_what_cannot_be_put_in_force_now_is_passed_over(tmp_path: Path, change: dict):
+    setting = replace(PROFILE.setting, cores=None)
+    save_profile(replace(PROFILE, setting=setting), tmp_path)
+    assert found(tmp_path) is not None
+    save_profile(replace(PROFILE, setting=replace(setting, **change)), tmp_path)
+    assert found(tmp_path) is None
 
 
 def test_the_nearest_batch_is_taken_and_a_later_run_takes_the_place(tmp_path: Path):
@@ -99,7 +118,7 @@ def test_a_folder_that_cannot_be_written_is_one_line(disk):
 def test_the_file_is_plain_json(tmp_path: Path):
     content = json.loads(save_profile(PROFILE, tmp_path).read_text())
     assert content["schema"] == "gpugap.profile/1"
-    assert content["setting"]["cores"] == [0, 1]
+    assert content["setting"]["cores"] == (None if CORES is None else list(CORES))
 
 
 def gain(value: float = 2.0, low: float = 1.8, high: float = 2.2) -> Estimate:

@@ -192,6 +192,33 @@ def test_a_spent_budget_is_inconclusive_and_says_so():
     assert bench.left_s() >= 0
 
 
+@pytest.mark.parametrize("failing", [BASE, Arm((LAYOUT,))])
+def test_a_process_that_fails_in_the_proof_leaves_no_answer(failing: Arm):
+    bench = MadeUp(additive(layout=0.5), noise=0.01)
+    whole = bench.block
+
+    def block(arms, window_s):
+        found = whole(arms, window_s)
+        return found if len(bench.blocks) < 5 else {arm: time for arm, time in found.items() if arm != failing}
+
+    bench.block = block
+    found = proved(bench, Arm((LAYOUT,)))
+    assert (found.broken, found.blocks) == (True, 5)
+    assert (found.gain.verdict, found.gain.reason) == ("inconclusive", "process-failed")
+
+
+def test_what_is_too_dear_does_not_hide_what_is_not():
+    bench = MadeUp(additive(layout=0.2, precision=0.5, execution=0.0, threads=0.0, allocator=0.3), budget_s=30)
+    bench.cost_s = lambda arm, window_s: 100.0 if BF16 in arm.choices else 1.0
+    assert dimensions(search(ALL, bench, free).ranked[0]) == {"layout", "allocator"}
+
+
+def test_where_nothing_helps_the_least_bad_is_told():
+    found = search(ALL, MadeUp(lambda arm: -0.1 * len(arm.choices)), free)
+    assert len(found.ranked[0].choices) == 1
+    assert found.gains[found.ranked[0]] == pytest.approx(-0.1)
+
+
 def test_no_gain_worth_a_change_ends_it_early():
     found = proved(MadeUp(additive(layout=0.0), noise=0.002), Arm((LAYOUT,)))
     assert found.blocks == LOOKS[0]
@@ -221,7 +248,7 @@ def test_equal_settings_are_called_faster_or_slower_in_at_most_one_in_twenty():
         seen.append(found.gains.get(ladder[-1], 0.0))
         measured.append(math.log(proof.gain.speedup.value))
     assert alarms <= 32
-    assert statistics.fmean(seen) > 0.01  # the winner's curse, which the search's own number has
+    assert statistics.fmean(seen) > 0.004  # the winner's curse, which the search's own number has
     assert -0.004 < statistics.fmean(measured) < 0.001  # and the proof has not; stopping early leans to no gain
 
 

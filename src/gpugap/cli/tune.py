@@ -31,7 +31,9 @@ def tune(
     ] = True,
     data: options.Data = "synthetic",
     seed: options.Seed = 0,
-    save: Annotated[bool, typer.Option(help="Keep a gain for study and compare on this machine.")] = True,
+    save: Annotated[
+        bool, typer.Option(help="Keep a gain for study, compare, predict and plan on this machine.")
+    ] = True,
     page: Annotated[Path | None, typer.Option("--output", "-o", help="Also write a page.")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -46,16 +48,34 @@ def tune(
     from gpugap.tune.api import tune as run
 
     output = Output("tune", as_json=as_json, quiet=quiet)
+    _check_page(page)
     asked: dict[str, Any] = {"device": device, "batch": batch, "mode": mode, "precision": precision}
     asked |= {"framework": framework, "execution": execution, "data": data, "seed": seed}
     asked |= {"budget": budget, "check_accuracy": check_accuracy, "save": save}
     found = _run(run, step, asked, database, output)
-    written = _page(found, page)
     if not as_json:
         _show(found, output)
+    written = _page(found, page)
+    if not as_json:
         output.page(written)
     output.done(found.to_dict() | {"page": written})
-    raise typer.Exit(_UNSTABLE if found.verdict == "inconclusive" else 0)
+    raise typer.Exit(_UNSTABLE if found.proof is not None and found.verdict == "inconclusive" else 0)
+
+
+def _check_page(page: Path | None) -> None:
+    """Refuses, before anything is measured, a page that cannot be written.
+
+    Raises:
+        BadValue: of another format, or in no folder.
+    """
+    from gpugap.core.errors import BadValue
+
+    if page is None:
+        return
+    if page.suffix not in (".html", ".htm"):
+        raise BadValue(f"--output {page}", "tuning has a page alone: give a name that ends in .html")
+    if not page.absolute().parent.is_dir():
+        raise BadValue(f"--output {page}: there is no such folder", "make it, or give another")
 
 
 def _run(run: Any, step: str, asked: dict[str, Any], database: str | None, output: Output) -> Tuned:

@@ -21,6 +21,9 @@ USUAL_TUNINGS = (None, "default", "tuned-basic", "tuned")
 
 DEVICE_KINDS = ("cpu", "cuda", "mps")
 
+BEFORE_CAPTURE = 3
+"""Runs before a CUDA graph is captured, in which libraries allocate what they need (PyTorch's advice)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

@@ -15,6 +15,7 @@ Reason = Literal[
     "too-few-processes",
     "many-comparisons",
     "no-valid-samples",
+    "process-failed",
 ]
 
 

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gpugap.core.setting import BEFORE_CAPTURE
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -44,6 +46,9 @@ def outcome(job: Job, framework: Framework, step: Step) -> dict[str, NDArray[Any
         result = framework.body(looking, replace(job.cell, mode="inference"), replace(job.setting, cuda_graph=False))()
         found |= {f"{OUTPUT}{SEPARATOR}{number}": value for number, value in enumerate(numbers(framework, result))}
     body = framework.body(step, job.cell, job.setting)
+    if job.cell.device.startswith("cuda") and not job.setting.cuda_graph:
+        for _ in range(BEFORE_CAPTURE):  # as many updates as a graph has behind it
+            body()
     for place in range(job.steps):
         for number, value in enumerate(numbers(framework, body())):
             found[SEPARATOR.join((RESULT, str(place), str(number)))] = value

@@ -6,9 +6,11 @@ is silent while it times steps. When the parent dies, standard input ends and so
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import resource
+import signal
 import sys
 import threading
 import time
@@ -200,6 +202,10 @@ def _built_in(job: Job, framework: Framework) -> Any:
 
 
 def _peak_rss_bytes() -> int:
+    """The peak of this very process; ``ru_maxrss`` on Linux begins with that of the process it was forked from."""
+    with contextlib.suppress(OSError, ValueError, StopIteration):
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        return 1024 * int(next(line for line in lines if line.startswith("VmHWM:")).split()[1])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
@@ -228,6 +234,8 @@ def _bind(setting: Setting) -> None:
         return
     if not hasattr(os, "sched_setaffinity"):
         raise Unsupported("this system does not bind processes to cores", "leave the affinity alone")
+    if not set(setting.cores) <= os.sched_getaffinity(0):  # the kernel takes it if only some of them are there
+        raise Unsupported(f"cores {setting.cores} are not this process's", "see taskset -p $$, or tune again here")
     try:
         os.sched_setaffinity(0, setting.cores)
     except OSError as error:
@@ -276,6 +284,8 @@ def _end_with_parent() -> None:
     def watch() -> None:
         while os.read(parent, 1):
             pass
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)  # with the processes that the step has started
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date as day
 from typing import Any
 
@@ -18,6 +18,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.plan.footprint import carbon, energy, intensity_of
 from gpugap.plan.job import Job
 from gpugap.plan.nearest import Nearest, Site, nearest, sites
+from gpugap.plan.renting import price_span
 from gpugap.plan.tiers import OnTier, on_tier
 from gpugap.stats.propagation import product, scaled
 
@@ -29,7 +30,6 @@ UNKNOWNS = (
     "the grid of the region that would be rented: grams are as if the run stood in the country",
 )
 """What no table here tells, and a reader must add."""
-_EDGE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,26 +203,18 @@ def _is_free(tier: FreeTier) -> bool:
 
 
 def price_of(offers: Sequence[Offer], key: str, means: Means) -> Estimate:
-    """What an hour of one GPU costs on demand, ``USD/h``: the median offer, from the 5 % to the 95 % one.
+    """What an hour of one GPU costs on demand, ``USD/h``: the reader's price, or the span of the offers.
 
     Args:
-        offers: of this GPU.
+        offers: of any GPU.
         key: of the GPU.
         means: with the reader's own price, and the present day.
     """
     if means.price_usd_per_gpu_h is not None:
         own = means.price_usd_per_gpu_h
         return Estimate(own, None, None, None, "USD/h", "published", "the price, as stated", None)
-    asked = sorted(one.usd_per_gpu_h for one in offers if one.usd_per_gpu_h)
-    if not asked:
-        told = f"no on-demand offer of {key} is known; state a price"
-        return Estimate(None, None, None, None, "USD/h", "published", told, None)
-    low, high = (asked[round(edge * (len(asked) - 1))] for edge in (_EDGE, 1 - _EDGE))
-    dates = sorted({one.date for one in offers if one.usd_per_gpu_h})
-    stale = " (stale)" if all(one.is_stale(means.today) for one in offers) else ""
-    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
-    told = f"median of {len(asked)} on-demand offers of {span}{stale}, 5 to 95 %"
-    return Estimate(statistics.median(asked), low, high, None, "USD/h", "published", told, None)
+    known = price_span(offers, key, today=means.today)
+    return known if known.value is not None else replace(known, method=f"{known.method}; state a price")
 
 
 def _in(place: Country, cost: Estimate, used: Estimate, means: Means, *, nearest_of: Sequence[Site]) -> InCountry:

@@ -103,8 +103,8 @@ def _cases(known: Catalog, run: PublishedRun) -> Iterator[Case]:
         yield Case(run, gpu, "carbon", run.estimate(run.carbon_kg * 1000, "gCO2e"), grams)
     if run.cost_usd is not None:
         price = price_span(known.price_list, run.gpu, spot=run.paid == "spot")
-        paid = scaled(price, run.device_h, "USD", f"{run.device_h:g} h at {price.method}")
-        yield Case(run, gpu, "cost", run.estimate(run.cost_usd, "USD"), paid)
+        paid = scaled(price, run.device_h, "USD", f"{run.device_h:g} h at the {price.method}")
+        yield Case(run, gpu, "cost", run.estimate(run.cost_usd, "USD"), replace(paid, kind="predicted"))
 
 
 def predicted_energy(run: PublishedRun, gpu: Gpu) -> Estimate:

@@ -217,7 +217,7 @@ def break_even(ground: Ground, options: Sequence[Option]) -> list[BreakEven]:
     found = []
     for one in options:
         if one.kind == "buy" and one.worker.gpu is not None:
-            rent = price_span(ground.offers, one.worker.gpu.key)
+            rent = price_span(ground.offers, one.worker.gpu.key, today=ground.today)
             if rent.value is not None:
                 found.append(_even(ground, one, rent))
     return found

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import date as day
 
 from gpugap.catalog import Offer
 from gpugap.catalog.billing import billed_s, billing
@@ -12,12 +14,13 @@ from gpugap.plan.footprint import carbon, energy
 from gpugap.plan.option import Ground, Option, OptionKind, Worker
 from gpugap.plan.run import spot_time, steady_time
 from gpugap.predict.power import host_power, machine_power
-from gpugap.stats.propagation import assumed, ends, product, scaled, total
+from gpugap.stats.propagation import ends, product, scaled, total
 
 PRICE_DRIFT = (0.6, 1.15)
 """What a price older than half a year may have become: p4d.24xlarge fell from 32.77 to 21.96 USD/h within 2025; some
 rose, as H100s on marketplaces did."""
 MONTH_S = 30.44 * 86400
+_EDGE = 0.05
 CHEAPEST = 3
 """Offers that are kept of one device, count and kind; and the one with the least carbon."""
 
@@ -120,18 +123,24 @@ def _intensity(ground: Ground, offer: Offer) -> Estimate:
     return ground.intensities.get(ground.regions.get((offer.provider, offer.region), ""), ground.anywhere)
 
 
-def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False) -> Estimate:
+def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False, today: day | None = None) -> Estimate:
     """What an hour of one GPU costs, ``USD/h``: the median offer, from the 5 % to the 95 % one.
 
     Args:
         offers: of any GPU.
         key: of the GPU.
         spot: of machines that may be taken away.
+        today: the present day.
     """
     mine = [one for one in offers if one.gpu == key]
-    prices = sorted(price for one in mine if (price := one.spot_usd_per_gpu_h if spot else one.usd_per_gpu_h))
-    how = "spot" if spot else "on demand"
-    if not prices:
-        return Estimate(None, None, None, None, "USD/h", "published", f"no offer of {key} {how} is known", None)
-    low, value, high = (prices[round(edge * (len(prices) - 1))] for edge in (0.05, 0.5, 0.95))
-    return assumed(value, low, high, "USD/h", f"the median of {len(prices)} offers {how}, 5 to 95 %")
+    priced = [(price, one) for one in mine if (price := one.spot_usd_per_gpu_h if spot else one.usd_per_gpu_h)]
+    how = "spot" if spot else "on-demand"
+    if not priced:
+        return Estimate(None, None, None, None, "USD/h", "published", f"no {how} offer of {key} is known", None)
+    prices = sorted(price for price, _ in priced)
+    low, high = (prices[round(edge * (len(prices) - 1))] for edge in (_EDGE, 1 - _EDGE))
+    dates = sorted({one.date for _, one in priced})
+    span = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+    stale = " (stale)" if all(one.is_stale(today) for _, one in priced) else ""
+    told = f"median of {len(prices)} {how} offers of {span}{stale}, 5 to 95 %"
+    return Estimate(statistics.median(prices), low, high, None, "USD/h", "published", told, None)

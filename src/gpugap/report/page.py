@@ -140,7 +140,7 @@ def _sections(
         yield "speedups", ("Speedups", _speedups(contents))
         yield "times", ("Step times", _times(contents))
         yield "accuracy", ("Time to accuracy", training(contents))
-    yield "tuning", ("Tuned", tuning_section(tunings))
+    yield "tuning", ("Tuned", tuning_section(tunings, foreseen.forecasts))
     yield "predicted", ("On a GPU that is not here", outlook_section(foreseen.forecasts, foreseen.claims))
     yield "memory", ("Does it fit?", fit_section(foreseen.fits))
     yield "plan", ("What a run costs and takes", plan_section(foreseen.plans))

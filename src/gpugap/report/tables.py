@@ -38,6 +38,7 @@ _REASONS = {
     "many-comparisons": "not among all comparisons",
     "too-few-processes": "too few processes",
     "no-valid-samples": "no valid samples",
+    "process-failed": "a process failed",
 }
 
 

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gpugap.catalog.published import PublishedSpeedup, published_speedups
+from gpugap.catalog.published import published_speedups
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import seconds
+from gpugap.explain.gap import speedup
 from gpugap.report import figures, names
 from gpugap.report.bars import Bar, bars_chart
 from gpugap.report.charts import Line
 from gpugap.report.contents import family
 from gpugap.report.markup import Content, Group, Html, figure, interval, items, joined, kind_badge, table, tag
 from gpugap.report.waterfall import as_time, percent
+from gpugap.study.forecasts import Forecasts
 from gpugap.tune.ladder import Contribution, Ladder
 from gpugap.tune.share import over_tuned, share
 
@@ -26,19 +28,33 @@ _TOLD = (
     "together, over all planned looks."
 )
 _LEFT = (
-    "What is left of published speedups if their CPU ran as it comes and would gain from tuning what this one gained. "
-    "Share: log(gain) / log(speedup), the part that an untuned CPU makes."
+    "What is left of published speedups if their CPU ran as it comes and would gain from tuning what this one gained; "
+    "predicted ones are over this CPU. Share: log(gain) / log(speedup), the part that an untuned CPU makes."
 )
 
 
-def tuning_section(ladders: Sequence[Ladder]) -> Html:
-    """Plot, tables and lines to paste; nothing without ladders."""
+def tuning_section(ladders: Sequence[Ladder], forecasts: Sequence[Forecasts] = ()) -> Html:
+    """Plot, tables and lines to paste; nothing without ladders.
+
+    Args:
+        ladders: what tuning found.
+        forecasts: predicted times on GPUs; of works that were tuned they are held against both CPUs.
+    """
     if not ladders:
         return Html("")
     parts = [figure(_plot(ladders), _table(ladders), joined([kind_badge("measured"), _NOTE]))]
-    if rows := [(one, row) for one in ladders for row in _published(one)]:
-        parts.append(_left(rows))
-    parts += [part for one in ladders for part in _lines(one)]
+    adopted = [one for one in ladders if one.adopted]
+    if rows := [row for one in adopted for row in (*_published(one), *_predicted(one, forecasts))]:
+        heads = [
+            "Speedup",
+            "Over the CPU as it comes",
+            "Gain here",
+            "Left over a tuned CPU",
+            "Share of the CPU",
+            "Kind",
+        ]
+        parts.append(table(_LEFT, heads, [Group("", rows)], "tnnnnt"))
+    parts += [part for one in adopted for part in _lines(one)]
     return joined(parts, Html("\n"))
 
 
@@ -102,29 +118,30 @@ def _table(ladders: Sequence[Ladder]) -> Html:
     return table(_TOLD, ["Choice", "Gain", "95 % interval", "Verdict", "Pairs", "Kind"], groups, "tnntnt")
 
 
-def _published(one: Ladder) -> Iterator[PublishedSpeedup]:
+def _published(one: Ladder) -> Iterator[list[Content]]:
+    """Published speedups of the same network."""
     for row in published_speedups():
         if (row.workload, row.mode) == (family(one.cell.workload), one.cell.mode) and one.cell.device == "cpu":
-            yield row
+            told = f"{names.work(one.cell)}: {row.device} over {row.baseline} ({row.source})"
+            yield _left(
+                told, row.speedup, one, over_tuned(row.speedup, one.whole.gain), share(row.speedup, one.whole.gain)
+            )
 
 
-def _left(rows: Sequence[tuple[Ladder, PublishedSpeedup]]) -> Html:
-    cells: list[list[Content]] = []
-    for one, row in rows:
-        gain = one.whole.gain
-        parts = share(row.speedup, gain)
-        cells.append(
-            [
-                f"{names.work(one.cell)}: {row.device} over {row.baseline} ({row.source})",
-                _span(row.speedup, "×"),
-                _span(gain, "×"),
-                _span(over_tuned(row.speedup, gain), "×"),
-                _span(parts, " %", 100),
-                kind_badge("predicted"),
-            ]
-        )
-    heads = ["Published speedup", "Over their CPU", "Gain here", "Left over a tuned CPU", "Share of the CPU", "Kind"]
-    return table(_LEFT, heads, [Group("", cells)], "tnnnnt")
+def _predicted(one: Ladder, forecasts: Sequence[Forecasts]) -> Iterator[list[Content]]:
+    """Predicted speedups of the same work, over this CPU."""
+    work = one.cell.workload, one.cell.mode, one.cell.batch
+    for made in (forecast.prediction for found in forecasts for forecast in found):
+        if (made.workload, made.mode, made.batch) == work and one.cell.device == "cpu":
+            over = speedup(one.base, made.step_time)
+            part = share(over, one.whole.gain, same_cpu=True)
+            told = f"{_title(one)}: {made.gpu_name} over this CPU"
+            yield _left(told, over, one, speedup(one.tuned, made.step_time), part)
+
+
+def _left(told: str, whole: Estimate, one: Ladder, left: Estimate, part: Estimate) -> list[Content]:
+    spans = _span(whole, "×"), _span(one.whole.gain, "×"), _span(left, "×"), _span(part, " %", 100)
+    return [told, *spans, kind_badge("predicted")]
 
 
 def _span(estimate: Estimate, unit: str, scale: float = 1.0) -> str:

@@ -119,14 +119,28 @@ def cores_physical_first(root: Path = Path("/")) -> tuple[int, ...]:
     """
     if not hasattr(os, "sched_getaffinity"):
         return ()
-    allowed = sorted(os.sched_getaffinity(0))
-    topology = root / "sys/devices/system/cpu"
-    physical = {core: _read(topology / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in allowed}
+    physical = _physical(root)
     seen: dict[str, int] = {}
     rank = {}
-    for core in allowed:
-        rank[core] = seen[physical[core]] = seen.get(physical[core], -1) + 1
-    return tuple(sorted(allowed, key=lambda core: (rank[core], core)))
+    for core, siblings in physical.items():
+        rank[core] = seen[siblings] = seen.get(siblings, -1) + 1
+    return tuple(sorted(physical, key=lambda core: (rank[core], core)))
+
+
+def allowed_physical_cores(root: Path = Path("/")) -> int | None:
+    """Physical cores among those this process may run on; None where affinity is unknown.
+
+    Args:
+        root: as for `describe`.
+    """
+    return len(set(_physical(root).values())) if hasattr(os, "sched_getaffinity") else None
+
+
+def _physical(root: Path) -> dict[int, str]:
+    """The physical core of every core this process may run on, named by its threads."""
+    topology = root / "sys/devices/system/cpu"
+    allowed = sorted(os.sched_getaffinity(0))
+    return {core: _read(topology / f"cpu{core}/topology/thread_siblings_list") or str(core) for core in allowed}
 
 
 def _instruction_sets(info: str) -> tuple[str, ...]:

@@ -84,7 +84,8 @@ def sought(step: str | Step, mode: str, batch: int, cpu: str = "both") -> Sought
 def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
     """How this machine's CPU ran a step, at any batch.
 
-    What `gpugap tune` proved counts where no records say it of the same batch, and takes the place of ``tuned-basic``.
+    What `gpugap tune` proved counts where no records of the very same setting and batch do, and takes the place of
+    ``tuned-basic`` and of what was tuned before.
 
     Args:
         records: of any machine and work; those of this step on this machine's CPU count.
@@ -105,17 +106,27 @@ def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
         for one in summarize(mine)
         if one.step_time.value is not None and environment_of(one).get("machine") == here["machine"]
     ]
-    known = {(one.cell.framework, one.cell.tuning, one.cell.batch) for one in found}
-    found += [
-        one for one in _profiled(wanted, here) if (one.cell.framework, one.cell.tuning, one.cell.batch) not in known
-    ]
-    tuned = {(one.cell.framework, one.cell.batch) for one in found if one.cell.tuning == "tuned"}
+    proved = list(_profiled(wanted, here))
+    known = {_setup(one.cell) for one in found}
+    digests = {_digest(one) for one in proved if one.cell.tuning == "tuned"}
+    runs = [one for one in found if not (digests and one.cell.tuning == "tuned" and _digest(one) not in digests)]
+    runs += [one for one in proved if _setup(one.cell) not in known]
+    tuned = {(one.cell.framework, one.cell.batch) for one in runs if one.cell.tuning == "tuned"}
     return [
         one
-        for one in found
+        for one in runs
         if not (one.cell.tuning == "tuned-basic" and (one.cell.framework, one.cell.batch) in tuned)
         and (wanted.cpu == "both" or (one.cell.tuning in (None, "default")) == (wanted.cpu == "default"))
     ]
+
+
+def _setup(cell: Cell) -> tuple[object, ...]:
+    """What two runs of one setting have in common."""
+    return cell.framework, cell.tuning, cell.batch, cell.precision, cell.execution, dict(cell.extra).get("profile")
+
+
+def _digest(run: Ran) -> object:
+    return dict(run.cell.extra).get("profile")
 
 
 def _profiled(wanted: Sought, here: Mapping[str, Any]) -> Iterator[Ran]:

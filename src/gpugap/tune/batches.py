@@ -29,12 +29,14 @@ class Batches:
         gain: seconds a sample at the baseline's batch over those at the best, both tuned; None where none was faster.
         tried: batches that ran.
         left_out: batches that did not, with reasons.
+        unproved: a batch that seemed faster in its only block, and that no time was left to prove; None where none did.
     """
 
     best: int
     gain: Proof | None
     tried: tuple[int, ...]
     left_out: tuple[LeftOut, ...]
+    unproved: int | None = None
 
 
 def candidates(batch: int, peak_bytes: float, free_bytes: float) -> tuple[list[int], list[LeftOut]]:
@@ -71,7 +73,7 @@ def best_batch(winner: Arm, trials: Trials, free_bytes: float) -> Batches | None
     tried = tuple(arm.batch or base for arm in (winner, *arms) if arm in times)
     notes = (*left_out, *failed)
     if best is None or least_s((winner, best), trials) > trials.left_s():
-        return Batches(base, None, tried, notes)
+        return Batches(base, None, tried, notes, best.batch if best else None)
     proof = prove((winner, best), trials, base)
     faster = proof.gain.verdict == "faster"
     return Batches((best.batch or base) if faster else base, proof, tried, notes)

@@ -25,7 +25,7 @@ of up to 2^-9 each, to 11 bits (TF32, fp16) 2^-12; over a dozen layers with norm
 """
 
 RESULT_LIMITS = {"fp64": 1e-9, "fp32": 1e-3, "tf32": 5e-3, "bf16": 1e-2, "fp16": 5e-3}
-"""Relative error of the losses of some steps in a row, taken as one vector, that is allowed in any case."""
+"""Relative error of the losses up to any step, taken as one vector, that is allowed in any case."""
 
 ROUNDING = {"fp64": 2.0**-53, "fp32": 2.0**-24, "tf32": 2.0**-12, "bf16": 2.0**-9, "fp16": 2.0**-12}
 """Largest relative error of rounding a number, by precision."""
@@ -36,7 +36,7 @@ PATIENCE = 3.0
 Training is chaotic: an adaptive optimizer divides a gradient by its size, so that rounding may turn a small one round.
 ResNet-18's losses move by 12 % within 8 steps when nothing but the order of single-precision sums is another. So the
 baseline is run once more from parameters that carry rounding errors of the tuned step's precision, and what that does
-is the measure.
+up to each step is the measure: small in the first steps, so that a wrong gradient or a missing update shows there.
 """
 
 UNCHANGED = 1e-5
@@ -48,8 +48,9 @@ class Equality:
     """Two settings' results side by side.
 
     Attributes:
-        outputs: of the untrained models; None where the step shows none.
-        results: losses of steps in a row, or outputs in inference; None where the step returns no numbers.
+        outputs: of the untrained models, and all of them in inference; None where the step shows none.
+        results: losses of steps in a row, up to the step where they are worst beside their limit; None in inference,
+            and where the step returns no numbers.
         repeat: relative difference between two runs of the baseline; None where nothing was compared.
         rounding: relative difference that rounding errors on the parameters make to the baseline's results; None where
             it was not asked for.
@@ -81,18 +82,22 @@ class Equality:
         known = self.outputs is None or self.outputs.passed
         return known and self.results is not None and not self.results.passed and np.isfinite(self.results.error)
 
-    def beside(self, reference: Arrays, perturbed: Arrays) -> Equality:
+    def beside(self, found: Arrays, reference: Arrays, perturbed: Arrays) -> Equality:
         """The same, with results judged by what rounding errors do to the baseline.
 
         Args:
+            found: of the tuned step.
             reference: of the baseline.
             perturbed: of the baseline from parameters that carry rounding errors.
         """
-        moved = agree(_vector(perturbed), _vector(reference), 1.0).error
-        if self.results is None or not np.isfinite(moved):
+        if self.results is None:
             return self
-        limit = max(self.results.limit, PATIENCE * moved)
-        return replace(self, results=replace(self.results, limit=limit), rounding=moved)
+        moved = _errors(perturbed, reference)
+        if not all(np.isfinite(error) for errors in moved.values() for error in errors):
+            return self
+        limits = {name: [max(self.results.limit, PATIENCE * one) for one in errors] for name, errors in moved.items()}
+        shaken = max(errors[-1] for errors in moved.values())
+        return replace(self, results=_worst(_errors(found, reference), limits), rounding=shaken)
 
 
 def _plain(one: Agreement) -> dict[str, Any]:
@@ -107,7 +112,9 @@ def repeated(first: Arrays, second: Arrays) -> float | None:
     return agree(second, first, UNCHANGED).error
 
 
-def compare_results(found: Arrays, reference: Arrays, precision: str, repeat: float | None) -> Equality:
+def compare_results(
+    found: Arrays, reference: Arrays, precision: str, repeat: float | None, *, mode: str = "train"
+) -> Equality:
     """Outputs and results of a tuned step against the baseline's.
 
     Args:
@@ -115,14 +122,18 @@ def compare_results(found: Arrays, reference: Arrays, precision: str, repeat: fl
         reference: of the baseline.
         precision: of the tuned step.
         repeat: what `repeated` says of the baseline.
+        mode: in ``inference`` what a step returns are outputs.
     """
     if not reference:
         return Equality(why="the step returns no numbers: return the loss or the outputs to have them compared")
+    if mode == "inference":
+        return Equality(outputs=agree(found, reference, OUTPUT_LIMITS[precision]), repeat=repeat)
     outputs, mine = _of(reference, OUTPUT), _of(found, OUTPUT)
-    results, own = _vector(reference), _vector(found)
+    errors = _errors(found, reference)
+    limits = {name: [RESULT_LIMITS[precision]] * len(known) for name, known in errors.items()}
     return Equality(
         agree(mine, outputs, OUTPUT_LIMITS[precision]) if outputs else None,
-        agree(own, results, RESULT_LIMITS[precision]) if results else None,
+        _worst(errors, limits) if errors else None,
         repeat,
     )
 
@@ -131,9 +142,34 @@ def _of(arrays: Arrays, group: str) -> dict[str, NDArray[Any]]:
     return {name: value for name, value in arrays.items() if name.startswith(group + SEPARATOR)}
 
 
-def _vector(arrays: Arrays) -> dict[str, NDArray[Any]]:
-    """Results of all steps, one array for each thing a step returns."""
+def _series(arrays: Arrays) -> dict[str, list[NDArray[Any]]]:
+    """Results step by step, for each thing a step returns."""
     series: dict[str, list[NDArray[Any]]] = {}
     for name, value in _of(arrays, RESULT).items():
         series.setdefault(name.rpartition(SEPARATOR)[2], []).append(np.ravel(value))
-    return {f"results {number}": np.concatenate(values) for number, values in series.items()}
+    return series
+
+
+def _errors(found: Arrays, reference: Arrays) -> dict[str, list[float]]:
+    """Relative errors of results up to each step, for each thing a step returns."""
+    mine, known = _series(found), _series(reference)
+    return {
+        number: [_error(mine.get(number, [])[:count], values[:count]) for count in range(1, len(values) + 1)]
+        for number, values in known.items()
+    }
+
+
+def _error(found: list[NDArray[Any]], reference: list[NDArray[Any]]) -> float:
+    joined = {"all": np.concatenate(found)} if found else {}
+    return agree(joined, {"all": np.concatenate(reference)}, 1.0).error
+
+
+def _worst(errors: Mapping[str, list[float]], limits: Mapping[str, list[float]]) -> Agreement:
+    """The error that is largest beside its limit."""
+    every = [
+        (error / limit, error, limit, f"results {number} up to step {step}")
+        for number, known in errors.items()
+        for step, (error, limit) in enumerate(zip(known, limits[number], strict=True))
+    ]
+    _, error, limit, name = max(every)
+    return Agreement(name, error, limit, len(errors))

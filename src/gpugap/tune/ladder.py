@@ -10,7 +10,7 @@ from typing import Any
 from gpugap.core.cell import Cell
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
-from gpugap.tune.profile import profiles
+from gpugap.tune.profile import Profile, profiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,7 @@ class Ladder:
         memory: peak memory, tuned over baseline.
         equality: what was held against the baseline's results.
         recipe: lines that put it in force: ``environment``, ``code``.
+        adopted: whether it is faster and was not found to compute something else.
     """
 
     cell: Cell
@@ -53,6 +54,7 @@ class Ladder:
     memory: Estimate
     equality: Mapping[str, Any]
     recipe: Mapping[str, Sequence[str]]
+    adopted: bool
 
 
 def ladder(result: Mapping[str, Any]) -> Ladder | None:
@@ -71,6 +73,7 @@ def ladder(result: Mapping[str, Any]) -> Ladder | None:
         memory=Estimate(**result["memory"]),
         equality=result["equality"],
         recipe=result["recipe"],
+        adopted=result["adopted"],
     )
 
 
@@ -85,10 +88,19 @@ def ladders_of(records: Iterable[Record], folder: Path | None = None) -> tuple[L
         records: of any cells.
         folder: of the profiles; the data folder where None.
     """
-    wanted = {
-        (r.cell.workload, r.cell.mode, dict(r.cell.extra).get("profile")) for r in records if r.cell.tuning == "tuned"
-    }
+    wanted = {_tuned(record.cell, record.environment) for record in records if record.cell.tuning == "tuned"}
     if not wanted:
         return ()
-    found = [ladder(one.result) for one in profiles(folder) if (one.workload, one.mode, one.digest) in wanted]
+    found = [ladder(one.result) for one in profiles(folder) if _key(one) in wanted]
     return tuple(one for one in found if one is not None)
+
+
+def _tuned(cell: Cell, environment: Mapping[str, Any]) -> tuple[object, ...]:
+    """What a tuned cell and its profile have in common; any batch of it counts."""
+    extra = dict(cell.extra)
+    machine, code = environment.get("machine"), extra.get("code", "")
+    return machine, cell.workload, code, cell.framework, cell.device, cell.mode, extra.get("profile")
+
+
+def _key(one: Profile) -> tuple[object, ...]:
+    return one.machine, one.workload, one.code, one.framework, one.device, one.mode, one.digest

@@ -15,6 +15,7 @@ from typing import Any
 
 from gpugap.core.errors import StoreWriteFailed
 from gpugap.core.setting import Setting
+from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.store.location import profile_folder
 
 SCHEMA = "gpugap.profile/1"
@@ -56,6 +57,13 @@ class Profile:
     def digest(self) -> str:
         """Short digest of what is run, so that cells of different profiles are different cells."""
         return hashlib.sha256(repr((self.setting, self.execution)).encode()).hexdigest()[:8]
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether its cores are this process's now, and its allocator is installed."""
+        allowed = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else set()
+        cores, wanted = set(self.setting.cores or ()), self.setting.allocator
+        return cores <= allowed and (wanted is None or wanted in preloadable_allocators())
 
     @property
     def file_name(self) -> str:
@@ -105,6 +113,11 @@ def profiles(folder: Path | None = None) -> Iterator[Profile]:
                 yield Profile(**(content | {"setting": Setting.from_dict(content["setting"])}))
 
 
+def _release(version: str | None) -> str:
+    """A version less its build (``+cu130``), which wheels have in the module and not in their metadata."""
+    return (version or "").partition("+")[0]
+
+
 def tuned_profile(  # noqa: PLR0913 - keyword-only facts of what is looked for
     workload: str,
     *,
@@ -118,7 +131,7 @@ def tuned_profile(  # noqa: PLR0913 - keyword-only facts of what is looked for
     versions: Mapping[str, str] | None = None,
     folder: Path | None = None,
 ) -> Profile | None:
-    """The profile for a workload on a machine; of several, the one whose batch is nearest.
+    """The profile for a workload on a machine that can be put in force now; of several, that of the nearest batch.
 
     Args:
         workload: name with its size (``resnet18@32``), or ``file.py:function``.
@@ -140,6 +153,7 @@ def tuned_profile(  # noqa: PLR0913 - keyword-only facts of what is looked for
         one
         for one in profiles(folder)
         if (one.machine, one.workload, one.code, one.framework, one.device, one.mode, one.precision) == wanted
-        and (versions is None or versions.get(framework) == one.versions.get(framework))
+        and one.runs_here
+        and (versions is None or _release(versions.get(framework)) == _release(one.versions.get(framework)))
     ]
     return min(found, key=lambda one: abs(math.log(one.batch / batch)), default=None)

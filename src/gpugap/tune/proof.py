@@ -59,6 +59,7 @@ class Proof:
         blocks: interleaved blocks of fresh processes.
         looks: planned looks that were taken.
         spent: whether the budget ended it before a decision.
+        broken: whether a process of the winner or of the baseline failed, which leaves nothing to be decided.
     """
 
     winner: Arm
@@ -70,6 +71,7 @@ class Proof:
     blocks: int
     looks: int
     spent: bool
+    broken: bool = False
 
 
 def ladder_of(winner: Arm, gains: Mapping[Arm, float]) -> tuple[Arm, ...]:
@@ -132,18 +134,19 @@ def prove(arms: Sequence[Arm], bench: Bench, batch: int) -> Proof:
         batch: of the baseline, for times a step.
     """
     blocks: list[Mapping[Arm, float]] = []
-    looks, spent = 0, False
+    looks, spent, broken = 0, False, False
     for look in LOOKS:
-        while len(blocks) < look and not spent:
+        while len(blocks) < look and not (spent or broken):
             spent = sum(bench.cost_s(arm, WINDOW_S) for arm in arms) > bench.left_s()
             if not spent:
                 blocks.append(bench.block(arms, WINDOW_S))
-        if spent:
+                broken = not {arms[0], arms[-1]} <= blocks[-1].keys()
+        if spent or broken:
             break
         looks += 1
         if decided(_compared(blocks, arms)[0]):
             break
-    return _proof(arms, blocks, (looks, spent), batch)
+    return _proof(arms, blocks, (looks, spent, broken), batch)
 
 
 def decided(gain: Comparison) -> bool:
@@ -152,8 +155,12 @@ def decided(gain: Comparison) -> bool:
     return gain.verdict != "inconclusive" or (high is not None and high <= 1 + gain.margin)
 
 
-def _proof(arms: Sequence[Arm], blocks: Sequence[Mapping[Arm, float]], ended: tuple[int, bool], batch: int) -> Proof:
+def _proof(
+    arms: Sequence[Arm], blocks: Sequence[Mapping[Arm, float]], ended: tuple[int, bool, bool], batch: int
+) -> Proof:
     gain, *others = (_stated(one) for one in _compared(blocks, arms))
+    if ended[2]:
+        gain = replace(gain, verdict="inconclusive", reason="process-failed")
     apart = others.pop(0) if _apart(arms) is not None else None
     rungs = tuple(
         Rung(_rung_name(choice, below), choice.dimension, comparison)

@@ -74,7 +74,8 @@ def _torch(setting: Setting, execution: str, kind: str, mode: str) -> Iterator[s
         yield "torch.backends.cudnn.benchmark = True"
     if setting.channels_last:
         yield "model = model.to(memory_format=torch.channels_last)"
-        yield "inputs = inputs.contiguous(memory_format=torch.channels_last)"
+        yield "if inputs.dim() == 4:"
+        yield "    inputs = inputs.contiguous(memory_format=torch.channels_last)"
     if execution == "compile":
         extra = f', mode="{setting.compile_mode}"' if setting.compile_mode else ""
         yield f"model.compile(dynamic=False{extra})"
@@ -130,6 +131,7 @@ def _tensorflow(setting: Setting, execution: str, kind: str, mode: str) -> Itera
     yield "import tensorflow as tf"
     if setting.threads is not None:
         yield f"tf.config.threading.set_intra_op_parallelism_threads({setting.threads})"
+        yield f"tf.config.threading.set_inter_op_parallelism_threads({setting.threads})"
     if setting.precision == "tf32":
         yield "tf.config.experimental.enable_tensor_float_32_execution(True)"
     if setting.precision in _DTYPES:

@@ -83,7 +83,7 @@ class Tuned:
     @property
     def gain(self) -> Estimate:
         """Step time of the baseline over that of the winner."""
-        return self.proof.gain.speedup if self.proof else unknown("1", "nothing but the baseline worked")
+        return self.proof.gain.speedup if self.proof else unknown("1", "no setting that computes the same was proved")
 
     @property
     def adopted(self) -> bool:
@@ -137,6 +137,7 @@ def _batches(found: Batches) -> dict[str, Any]:
     return {
         "best": found.best,
         "gain": _told(found.gain.gain) if found.gain else None,
+        "unproved": found.unproved,
         "tried": list(found.tried),
         "left_out": [one.to_dict() for one in found.left_out],
     }
@@ -183,8 +184,10 @@ def told(tuned: Tuned) -> Iterator[str]:
         value, ends, verdict, _ = _numbers(tuned.batches.gain.gain)
         size = tuned.batches.gain.winner.batch
         yield f"Batch {size}, told apart: {value} ({ends}) of the time a sample at batch {tuned.cell.batch}, {verdict}"
-    elif tuned.batches is not None:
-        yield f"Batch: none of {', '.join(map(str, tuned.batches.tried))} was faster a sample"
+    elif tuned.batches is not None and tuned.batches.unproved is not None:
+        yield f"Batch: {tuned.batches.unproved} seemed faster a sample; a longer --budget would prove it"
+    elif tuned.batches is not None and (others := [size for size in tuned.batches.tried if size != tuned.cell.batch]):
+        yield f"Batch: none of {', '.join(map(str, others))} was faster a sample"
     elif tuned.adopted:
         yield "Batch: no other was tried, a longer --budget would"
     for one in tuned.left_out:
@@ -193,14 +196,16 @@ def told(tuned: Tuned) -> Iterator[str]:
         yield ""
         yield from ("To paste:", *tuned.recipe.environment, *tuned.recipe.code)
     if tuned.profile:
-        yield f"Kept for gpugap study and compare on this machine: {tuned.profile}"
+        yield f"Kept for study, compare, predict and plan on this machine: {tuned.profile}"
 
 
 def _verdict(tuned: Tuned) -> str:
     effort, proof = tuned.effort, tuned.proof
     took = f"{effort.processes} processes, {duration(effort.spent_s)}"
     if proof is None:
-        return f"Nothing that computes the same ran beside the baseline ({took})"
+        return f"Nothing to change: no setting that ran computes what the baseline does ({took})"
+    if proof.broken:
+        return f"{proof.winner.label}: inconclusive: a process failed in the proof, as told below ({took})"
     why = {
         "faster": "faster",
         "slower": "the baseline is faster: nothing to change",

@@ -46,7 +46,7 @@ class Found:
     """What a search has come to.
 
     Attributes:
-        ranked: arms that beat the baseline, the best first; empty when none did.
+        ranked: arms, the best first, whether they beat the baseline or not; empty when none ran.
         gains: log of the gain that the search saw, by arm; too good on average.
         rounds: as they were run.
         complete: whether the budget let it end by itself.
@@ -110,19 +110,19 @@ def search(choices: Sequence[Choice], bench: Bench, reserve_s: Callable[[Arm], f
             break
         arms, window_s = following, window_s * (2 if number else 1)
     others = [arm for arm in board.ranked() if arm not in finalists]  # what seems better now had luck in its only round
-    ranked = [arm for arm in (*_parsimonious(board, finalists), *others) if board.gain(arm) > 0]
-    return Found(tuple(ranked), {arm: board.gain(arm) for arm in board.seen}, tuple(rounds), complete)
+    ranked = (*_parsimonious(board, finalists), *others)
+    return Found(ranked, {arm: board.gain(arm) for arm in board.seen}, tuple(rounds), complete)
 
 
 def _affordable(arms: Sequence[Arm], bench: Bench, window_s: float, reserved_s: float) -> list[Arm]:
-    """The arms, from the first on, that fit in the budget with the baseline beside them."""
+    """The arms that fit in the budget with the baseline beside them, the first before the others."""
     left = bench.left_s() - reserved_s - bench.cost_s(BASE, window_s)
     found = []
     for arm in arms:
-        left -= bench.cost_s(arm, window_s)
-        if left < 0:
-            break
-        found.append(arm)
+        cost = bench.cost_s(arm, window_s)
+        if cost <= left:
+            found.append(arm)
+            left -= cost
     return found
 
 

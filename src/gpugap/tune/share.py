@@ -13,7 +13,7 @@ def over_tuned(speedup: Estimate, gain: Estimate) -> Estimate:
     """What is left of a speedup over a CPU as it comes, once that CPU is tuned.
 
     Args:
-        speedup: published or predicted, over a CPU as it comes; a range may have no value.
+        speedup: published, over a CPU as it comes; a range may have no value.
         gain: of tuning the CPU, measured.
 
     Returns:
@@ -25,15 +25,21 @@ def over_tuned(speedup: Estimate, gain: Estimate) -> Estimate:
     return _derived(value, low, high, f"speedup over the tuned CPU; {_ASSUMED}", gain.n)
 
 
-def share(speedup: Estimate, gain: Estimate) -> Estimate:
+def share(speedup: Estimate, gain: Estimate, *, same_cpu: bool = False) -> Estimate:
     """The part of a speedup that an untuned CPU makes, from 0 to 1.
 
     It is log(gain) / log(speedup), so that parts of a product add up: of 10 times, 3.16 times are one half.
+
+    Args:
+        speedup: published or predicted, over a CPU as it comes; a range may have no value.
+        gain: of tuning the CPU, measured.
+        same_cpu: whether the speedup is over the very CPU that was tuned, so that nothing has to be assumed.
     """
     low = _part(_high(speedup), _low(gain))
     high = _part(_low(speedup), _high(gain))
     value = _part(speedup.value, gain.value)
-    return _derived(value, low, high, f"log of the gain over log of the speedup; {_ASSUMED}", gain.n)
+    told = "log of the gain over log of the speedup"
+    return _derived(value, low, high, told if same_cpu else f"{told}; {_ASSUMED}", gain.n)
 
 
 def _derived(value: float | None, low: float | None, high: float | None, method: str, n: int | None) -> Estimate:

@@ -131,7 +131,7 @@ class Ground:
         execution: of the baseline.
         cores: that this process may use, one of every physical core first; empty where the system binds none.
         usable_cores: how many of them the container leaves.
-        physical_cores: None when unknown.
+        physical_cores: among those that this process may use; None when unknown.
         native_bf16: whether the CPU multiplies bf16 in hardware.
         allocators: names of those installed here.
         own_allocator: that the baseline runs with.

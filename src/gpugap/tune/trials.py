@@ -43,8 +43,8 @@ _COMPILING_S = 15.0
 
 _FIRST_TIMEOUT_S, _LEAST_TIMEOUT_S, _LAST_TIMEOUT_S = 600.0, 120.0, 30.0
 _PATIENCE = 10
-"""A process may take so many times what the baseline's did, and no longer than the budget lasts, but always half a
-minute: compilation is slow, and a hang must not eat the budget."""
+"""A process may take so many times what the baseline's did, and no more than half of the budget that is left, but
+always half a minute: compilation is slow, and a hang must not eat the budget."""
 
 
 class Bench(Protocol):
@@ -134,8 +134,15 @@ class Trials:
         known = arm if arm in self._step_s else BASE
         if known not in self._step_s:
             return 0.0
-        around_s = self._around_s[known] if known == arm else self._guessed_around_s(arm)
-        return around_s + self._step_s[known] * sum(self._steps(known, window_s))
+        return self._spent_around_s(arm) + self._step_s[known] * sum(self._steps(known, window_s))
+
+    def results_cost_s(self, arm: Arm) -> float:
+        """Seconds that `results` is expected to take."""
+        known = arm if arm in self._step_s else BASE
+        return self._spent_around_s(arm) + self._step_s[known] * (OUTCOME_STEPS + 1)
+
+    def _spent_around_s(self, arm: Arm) -> float:
+        return self._around_s[arm] if arm in self._around_s else self._guessed_around_s(arm)
 
     def _guessed_around_s(self, arm: Arm) -> float:
         """Seconds besides the steps of an arm that has not run: those of arms with its mode, or a compilation's."""
@@ -190,7 +197,8 @@ class Trials:
         step_s = sum(times) / len(times)
         self._step_s[arm] = step_s
         self._around_s[arm] = max(0.0, wall_s - step_s * len(record.step_time_s) * record.window_steps)
-        peak = record.memory.get("peak_allocated_bytes") or record.memory.get("peak_rss_bytes")
+        peaks = (record.memory.get(f"peak_{name}_bytes") for name in ("allocated", "reserved", "rss"))
+        peak = next(filter(None, peaks), None)
         if peak:
             self.memory_bytes.setdefault(arm, []).append(int(peak))
         return step_s / (arm.batch or self.subject.cell.batch)
@@ -204,8 +212,10 @@ class Trials:
 
     def _run(self, job: Job) -> tuple[Record, float]:
         """The record, and the seconds its process took, waiting for other gpugaps left out."""
+        asked = time.monotonic()
         with my_turn(lambda: self._tell("waiting: another gpugap is measuring on this machine")):
             begin = time.monotonic()
+            self._begin += begin - asked  # waiting is not the budget's
             record = run_job(job, self.environment)
             wall_s = time.monotonic() - begin
         self.processes += 1
@@ -227,5 +237,5 @@ class Trials:
             steps=steps[1],
             seed=self.subject.seed,
             data=self.subject.data,
-            timeout_s=min(patience_s, max(_LAST_TIMEOUT_S, self.left_s())),
+            timeout_s=min(patience_s, max(_LAST_TIMEOUT_S, self.left_s() if base_s == 0 else self.left_s() / 2)),
         )

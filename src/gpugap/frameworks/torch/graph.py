@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gpugap.core.setting import BEFORE_CAPTURE
 from gpugap.core.step import Step
-
-_BEFORE = 3
-"""Runs before the capture, beside the main stream, in which libraries allocate what they need (PyTorch's advice)."""
 
 
 def captured(cuda: Any, step: Step, body: Callable[[], Any]) -> Callable[[], Any]:
@@ -28,7 +26,7 @@ def captured(cuda: Any, step: Step, body: Callable[[], Any]) -> Callable[[], Any
     beside = cuda.Stream()
     beside.wait_stream(cuda.current_stream())
     with cuda.stream(beside):
-        for _ in range(_BEFORE):
+        for _ in range(BEFORE_CAPTURE):
             body()
     cuda.current_stream().wait_stream(beside)
     graph = cuda.CUDAGraph()

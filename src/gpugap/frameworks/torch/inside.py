@@ -56,11 +56,19 @@ def denormal_share(step: Step) -> float | None:
 
 
 def drop_nothing(step: Step) -> None:
-    """Turns every dropout of a step off, since each setting draws its masks in another order."""
+    """Turns every dropout of a step off, since each setting draws its masks in another order.
+
+    What draws besides, such as noise, draws the same compiled as eager.
+    """
+    import torch._inductor.config
+
+    torch._inductor.config.fallback_random = True
     for model in step.model_list:
         for module in model.modules() if isinstance(model, torch.nn.Module) else ():
             if isinstance(module, torch.nn.modules.dropout._DropoutNd):
                 module.p = 0.0
+            elif isinstance(module, torch.nn.MultiheadAttention | torch.nn.RNNBase):
+                module.dropout = 0.0
 
 
 def perturb(step: Step, relative: float, seed: int) -> None:
