@@ -193,7 +193,7 @@ def test_what_was_proved_stands_beside_records():
     elsewhere = of_cpu(0.1, batch=32, tuning="tuned-basic")
     assert ran(elsewhere)["tuned-basic", 32] == pytest.approx(0.1)
     for digest, time_s in (("abcd", 0.2), (profile().digest, 0.25)):  # of an older profile, and of this one
-        factors = {"precision": "bf16", "execution": "compile", "extra": (("profile", digest),)}
+        factors = {"precision": "bf16", "execution": "compile", "profile": digest}
         assert ran(of_cpu(0.25, tuning="tuned", **factors))["tuned", 128] == pytest.approx(time_s)
     bf16 = of_cpu(0.1, tuning="default", precision="bf16")
     assert len(runs_here((bf16,), sought("conv6", "train", 128))) == 3

@@ -88,7 +88,7 @@ def ladders_of(records: Iterable[Record], folder: Path | None = None) -> tuple[L
         records: of any cells.
         folder: of the profiles; the data folder where None.
     """
-    wanted = {_tuned(record.cell, record.environment) for record in records if record.cell.tuning == "tuned"}
+    wanted = {_tuned(record.cell, record.environment or {}) for record in records if record.cell.tuning == "tuned"}
     if not wanted:
         return ()
     found = [ladder(one.result) for one in profiles(folder) if _key(one) in wanted]
