@@ -205,12 +205,10 @@ class FakeCuda:
 
 
 @pytest.mark.parametrize(
-    ("workload", "optimizer", "memory"),
+    ("workload", "optimizer", "mode"),
     [("conv6@32", "adamw", nullcontext), ("gpt2@16", None, FakeTensorMode)],  # GPT-2 is too large for a test
 )
-def test_a_configuration_runs_and_its_allocator_is_recorded(
-    process, tmp_path, monkeypatch, workload, optimizer, memory
-):
+def test_a_configuration_runs_and_its_allocator_is_recorded(process, tmp_path, monkeypatch, workload, optimizer, mode):
     from gpugap.frameworks.torch import settings
 
     applied = []  # not for real: it sets this process
