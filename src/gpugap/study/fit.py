@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
 _BUDGET_CAPABILITY: Capability = (8, 0)
-"""Of the GPU that a budget without GPUs is judged for: Ampere's, whose attention kernels all later ones share."""
+"""Of the GPU that a budget without GPUs is judged for: an A100; consumer cards since have nearly its kernels."""
 
 
 @dataclass(frozen=True)
