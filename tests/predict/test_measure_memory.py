@@ -206,7 +206,7 @@ class FakeCuda:
 
 @pytest.mark.parametrize(
     ("workload", "optimizer", "mode"),
-    [("conv6@32", "adamw", nullcontext), ("gpt2@16", None, FakeTensorMode)],  # GPT-2 is too large for a test
+    [("conv6@32", "adamw", nullcontext), ("gpt2@32", None, FakeTensorMode)],  # GPT-2 is too large for a test
 )
 def test_a_configuration_runs_and_its_allocator_is_recorded(process, tmp_path, monkeypatch, workload, optimizer, mode):
     from gpugap.frameworks.torch import settings
@@ -295,7 +295,7 @@ def test_predictions_come_first_and_trace_once(bench, tmp_path, monkeypatch, cap
         bench.main(["predict", "--gpu", "t4,a100-80gb", "--predictions", str(said)])
     assert len(calls) == 2
     rows = bench.read(said)
-    assert [row["gpu"] for row in rows] == ["t4", "a100-80gb"]
+    assert [row["gpu"] for row in rows] == ["t4", "a100-sxm-80gb"]
     (fit,) = gg.fit("conv6@32", ["t4"], batch=4, precision="fp16", optimizer="adamw", with_savings=False)
     ends = [fit.memory.device.low, fit.memory.device.value, fit.memory.device.high]
     assert [int(rows[0][f"device_{end}_bytes"]) for end in bench.ENDS] == ends

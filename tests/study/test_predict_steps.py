@@ -11,7 +11,7 @@ import gpugap as gg
 from factories import make_cell, make_record
 from gpugap.catalog import gpu
 from gpugap.core.errors import BadRecordFile, BadValue, InputError, NoKernel, UnknownName, Unsupported
-from gpugap.core.oplist import START, Storage, traced
+from gpugap.core.oplist import START, AttentionCall, Storage, Traced, traced
 from gpugap.sensors.environment import capture
 from gpugap.store.exchange import to_line
 from gpugap.study import outlook, predict
@@ -111,7 +111,7 @@ def test_a_forced_kernel_must_run_on_the_gpu(fake, monkeypatch):
         calls.append(wish.capability)
         if wish.capability < (8, 0):
             raise NoKernel("the flash kernel cannot run this attention: too old")
-        return FakeTracer().trace(wish)
+        return Traced(replace(oplist(), attention={AttentionCall("float16", 64, False, False, True): "flash"}))
 
     from gpugap.frameworks.torch import trace
 

@@ -95,4 +95,4 @@ def test_a_net_without_repeated_blocks_has_its_changes_together():
     assert one.verdict != "FITS"
     names = [saving.name for saving in one.savings]
     assert "checkpointing" not in names
-    assert names.index("together") < names.index("8-bit-optimizer")
+    assert names.index("together") < names.index("amp")
