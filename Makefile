@@ -23,7 +23,7 @@ help:
 	@echo "make bench   overhead against a bare loop, cost of traces and predictions, what tuning brings; hours"
 	@echo "make stats   how often this and other tools' rules are wrong, on made data"
 	@echo "make docs    JSON Schemas, transcript and screenshot of the README, reference pages"
-	@echo "make measure-memory   hold predicted memory against a GPU of this machine"
+	@echo "make measure-memory   hold predicted memory against a GPU of this machine; goes on where it was stopped"
 	@echo "make calibrate TABLES=FOLDER  fit the latency model to measured tables anew, after make validate"
 	@echo "make validate TABLES=FOLDER   hold predicted times against measured tables, write docs/accuracy.md"
 	@echo "make clean   remove .venv and everything built"

@@ -19,6 +19,18 @@ def make_step(batch_size, device):
     batch = (torch.randn(batch_size, 256, device=device), torch.randn(batch_size, 256, device=device))
     return Step(model, batch, nn.functional.mse_loss, torch.optim.AdamW(model.parameters()))
 """
+ATTENTION = """
+import torch
+from torch import nn
+from gpugap import Step
+def make_step(batch_size, device):
+    model = nn.Linear(64, 64).to(device)
+    def loss(tokens):
+        heads = tokens.view(batch_size, 10, 4, 16).transpose(1, 2)
+        return nn.functional.scaled_dot_product_attention(heads, heads, heads).sum()
+    tokens = torch.randn(batch_size, 10, 64, device=device)
+    return Step(model, tokens, loss, torch.optim.SGD(model.parameters()))
+"""
 NONZERO = STEP.replace("nn.functional.mse_loss", "lambda out, _: out[out > 0].sum()")
 
 
@@ -44,6 +56,7 @@ def test_a_gate_for_a_build(gpugap):
     answer = gpugap("fit", target, "--ci", "--budget", "8GiB")
     assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("FITS: train.py:make_step b32 takes up to")
+    assert answer.stdout.endswith("on a budget of 8 GiB (compute capability 8.0)\n")
     assert len(answer.stdout.splitlines()) == 1
     answer = gpugap.here("fit", target, "--ci", "--budget", "100MiB")
     assert answer.returncode == 1
@@ -59,6 +72,15 @@ def test_a_gpu_of_ones_own(gpugap):
         answer = gpugap.here("fit", gpugap.step_file(STEP), "--gpu", "mine", "--ci")
         assert answer.returncode == code, answer.stderr
         assert said in answer.stdout + answer.stderr
+
+
+@pytest.mark.parametrize("verb", ["fit", "predict"])
+def test_a_kernel_that_does_not_run_there_is_one_line(gpugap, verb: str):
+    answer = gpugap.here(verb, gpugap.step_file(ATTENTION), "--gpu", "t4", "--attention", "flash")
+    assert answer.returncode == 3
+    (line,) = [line for line in answer.stderr.splitlines() if line.startswith("gpugap: ")]
+    assert "the flash kernel cannot run this attention: PyTorch has none for float32" in line
+    assert "use --attention efficient or --attention math" in line
 
 
 def test_bad_input_is_one_line(gpugap):

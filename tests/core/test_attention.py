@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from gpugap.core.attention import attention_kernel
+from gpugap.core.attention import KERNELS, attention_kernel, runs
 from gpugap.core.oplist import AttentionCall
 
 PLAIN = AttentionCall("float16", 64, masked=False, dropout=False, training=True)
@@ -37,3 +39,37 @@ T4, V100, P100, A100, RTX_3090, H100, K80 = (7, 5), (7, 0), (6, 0), (8, 0), (8, 
 def test_kernel(changes: dict, capability: tuple[int, int], kernel: str):
     call = AttentionCall(**{name: changes.get(name, getattr(PLAIN, name)) for name in AttentionCall.__slots__})
     assert attention_kernel(call, capability) == kernel
+
+
+@pytest.mark.parametrize(
+    ("kernel", "changes", "capability", "there"),
+    [
+        ("flash", {}, A100, True),
+        ("flash", {"dtype": "float32"}, A100, False),
+        ("flash", {}, T4, False),
+        ("flash", {"masked": True}, A100, False),
+        ("efficient", {}, A100, True),  # though flash is preferred
+        ("efficient", {"dtype": "bfloat16"}, T4, False),
+        ("efficient", {"dtype": "float64"}, A100, False),
+        ("math", {"dtype": "float64", "masked": True}, K80, True),
+    ],
+)
+def test_whether_a_kernel_runs(kernel: str, changes: dict, capability: tuple[int, int], there: bool):
+    call = AttentionCall(**{name: changes.get(name, getattr(PLAIN, name)) for name in AttentionCall.__slots__})
+    assert runs(kernel, call, capability) is there
+
+
+CALLS = st.builds(
+    AttentionCall,
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.integers(1, 300),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+
+
+@given(CALLS, st.sampled_from([K80, P100, V100, T4, A100, RTX_3090, H100]))
+def test_what_is_chosen_runs_and_nothing_before_it_does(call: AttentionCall, capability: tuple[int, int]):
+    chosen = KERNELS.index(attention_kernel(call, capability))
+    assert [runs(kernel, call, capability) for kernel in KERNELS[: chosen + 1]] == [False] * chosen + [True]

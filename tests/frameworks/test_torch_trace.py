@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from gpugap.core.errors import UnknownName, Unsupported  # noqa: E402
+from gpugap.core.errors import NoKernel, UnknownName, Unsupported  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks.torch.trace import trace  # noqa: E402
 from gpugap.frameworks.torch.trace.sources import of_factory, of_step, of_workload, with_batch  # noqa: E402
@@ -99,6 +99,52 @@ def test_the_kernel_follows_the_gpu(wish: dict, kernel: str):
     found = traced(Attention(), torch.randn(2, 10, 64), **wish)
     assert list(found.attention.values()) == [kernel]
     assert bool(flops(found, "attention", "forward")) == (kernel != "math")
+
+
+class Flat(Attention):
+    """Heads in one dimension with the batch, as fused kernels do not take them."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        return functional.scaled_dot_product_attention(tokens, tokens, self.qkv(tokens)[..., :64])
+
+
+class Grouped(Attention):
+    """Four heads of queries to two of keys."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        query = self.qkv(tokens)[..., :64].view(*tokens.shape[:2], 4, 16).transpose(1, 2)
+        return functional.scaled_dot_product_attention(query, query[:, :2], query[:, :2], enable_gqa=True)
+
+
+class SwitchedOff(Attention):
+    """Fused kernels are not wanted here."""
+
+    def forward(self, tokens: torch.Tensor) -> torch.Tensor:
+        with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):
+            return super().forward(tokens)
+
+
+@pytest.mark.parametrize(
+    ("model", "wish", "said"),
+    [
+        (Attention, {"attention": "flash", "capability": (7, 5)}, "float32, heads of 16, a backward pass on compute"),
+        (Attention, {"attention": "flash", "capability": (7, 5), "precision": "fp16"}, "capability 7.5"),
+        (Attention, {"attention": "efficient", "capability": (7, 5), "precision": "bf16"}, "bfloat16"),
+        (Flat, {"attention": "flash", "precision": "fp16"}, "4 dimensions, these have 3"),
+        (Grouped, {"attention": "efficient"}, "no grouped queries"),
+        (SwitchedOff, {"attention": "efficient"}, "the step switches it off"),
+    ],
+)
+def test_a_kernel_that_is_forced_must_run(model: type[Attention], wish: dict, said: str):
+    with pytest.raises(NoKernel) as found:
+        traced(model(), torch.randn(2, 10, 64), **wish)
+    assert found.value.exit_code == 3
+    assert f"the {wish['attention']} kernel cannot run this attention: " in found.value.message
+    assert said in found.value.message
+    assert "--attention math" in found.value.remedy
+    assert f"--attention {wish['attention']}" not in found.value.remedy
+    free = {name: value for name, value in wish.items() if name != "attention"}
+    assert wish["attention"] not in traced(model(), torch.randn(2, 10, 64), **free).attention.values()
 
 
 def dtypes(oplist, name: str) -> set[str]:

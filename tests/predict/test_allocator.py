@@ -103,7 +103,7 @@ def test_a_segment_stays_when_it_is_free_and_is_used_again():
     )
 
 
-def test_a_recorded_sequence():
+def test_a_training_step_by_hand():
     """Linear(4096, 4096) with SGD on a batch of 4096, forward and backward, by hand from torch's own rules."""
     allocator, square = CachingAllocator(), 4096 * 4096 * 4
     weight, bias, inputs = (allocator.allocate(size) for size in (square, 4096 * 4, square))

@@ -8,12 +8,13 @@ import pytest
 torch = pytest.importorskip("torch")
 
 import gpugap as gg  # noqa: E402
-from gpugap.core.errors import BadStepFile, BadValue, GpugapError, UnknownName, Unsupported  # noqa: E402
+from gpugap.core.errors import BadStepFile, BadValue, GpugapError, NoKernel, UnknownName, Unsupported  # noqa: E402
 from gpugap.core.oplist import Traced  # noqa: E402
 from gpugap.frameworks.torch.nets.transformer import GPT2, language_loss  # noqa: E402
 from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
+from gpugap.predict.fit import budget  # noqa: E402
 from gpugap.predict.memory import memory  # noqa: E402
-from gpugap.study.fit import Fits  # noqa: E402
+from gpugap.study.fit import Fits, fit_traced  # noqa: E402
 from gpugap.study.tracing import Tracer  # noqa: E402
 from trace_meter import traced_peak  # noqa: E402
 
@@ -79,6 +80,32 @@ def test_a_trace_is_taken_again_where_kernels_are_the_same(monkeypatch):
     assert len(calls) == 1  # single precision: the efficient kernel on all of them
     gg.fit(small_step(1), ["rtx-3090", "a100-40gb", "t4"], precision="fp16")
     assert len(calls) == 3  # flash on two, efficient on the T4
+
+
+@pytest.mark.parametrize(
+    ("gpus", "kernel", "said"),
+    [
+        (["rtx-3090", "t4"], "math", "compute capability 7.5, the lowest of those named"),
+        ([], "flash", "compute capability 8.0"),
+    ],
+)
+def test_a_budget_is_judged_for_the_oldest_of_the_gpus(gpus: list[str], kernel: str, said: str):
+    """Bfloat16 attention is fused from Ampere on: what fits an A100 in 8 GiB need not fit a T4 in them."""
+    found = gg.fit(small_step(1), gpus, precision="bf16", budget_bytes=8 * GIB)
+    own = found["budget"]
+    assert own.memory.assumed["GPU"] == said
+    assert kernel in own.memory.assumed["attention"]
+    assert own.memory.allocated == (found["t4"] if gpus else own).memory.allocated
+    assert not any("GPU" in one.memory.assumed for one in found if one is not own)
+
+
+def test_a_forced_kernel_is_checked_on_every_gpu():
+    with pytest.raises(NoKernel, match=r"compute capability 7\.5") as found:
+        gg.fit(small_step(1), ["rtx-3090", "t4"], precision="fp16", attention="flash")
+    assert found.value.exit_code == 3
+    assert "\n" not in str(found.value)
+    (one,) = gg.fit(small_step(1), ["rtx-3090"], precision="fp16", attention="flash")
+    assert "flash" in one.memory.assumed["attention"]
 
 
 def test_gpt2_small_by_its_attention_kernel():
@@ -217,3 +244,20 @@ def test_the_page_shows_it(found: Fits):
         assert text in page
     assert page.count("<svg xmlns") == 2  # the bars, and one timeline as all share one trace
     assert "Does it fit?" not in render_page((), command="gpugap report")
+
+
+def test_savings_of_every_gpu_are_on_the_page():
+    """Two budgets, one trace: the timeline once, what they share once, what takes less for each."""
+    pytest.importorskip("altair")
+    from gpugap.report.memory import fit_section
+
+    targets = [budget(0.7 * GIB, (8, 0)), budget(0.6 * GIB, (8, 0))]
+    fits = fit_traced(Tracer(small_step(1), "train"), Wish(256), targets, with_savings=True)
+    assert all(one.savings for one in fits)
+    text = fit_section(fits.fits).text
+    assert text.count("<svg xmlns") == 2
+    for one in fits:
+        lines = [line for line in text.splitlines() if "saves: " in line and one.target.name in line]
+        assert len(lines) == len(one.savings)
+    assert text.count("<b>allocator: </b>") == 1
+    assert f"<b>{fits.fits[0].target.name}, {fits.fits[1].target.name}: </b>" in text

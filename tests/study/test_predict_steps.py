@@ -10,14 +10,15 @@ import pytest
 import gpugap as gg
 from factories import make_cell, make_record
 from gpugap.catalog import gpu
-from gpugap.core.errors import BadRecordFile, BadValue, InputError, UnknownName, Unsupported
-from gpugap.core.oplist import START, Storage, traced
+from gpugap.core.errors import BadRecordFile, BadValue, InputError, NoKernel, UnknownName, Unsupported
+from gpugap.core.oplist import START, AttentionCall, Storage, Traced, traced
 from gpugap.sensors.environment import capture
 from gpugap.store.exchange import to_line
 from gpugap.study import outlook, predict
 from gpugap.study.calibration import Wanted, read_calibration
 from gpugap.study.forecasts import Training, crossover_words, why
 from gpugap.study.own_cpu import Sought, own_cpu
+from gpugap.study.tracing import Tracer
 from prediction_samples import RATES, FakeTracer, estimate, forecasts, on_gpu, oplist
 
 torch = pytest.importorskip("torch")
@@ -101,6 +102,29 @@ def test_attention_without_cuda_is_an_assumption(fake):
     found = gg.predict("conv6", ["t4", "rx-7900-xtx"])
     assert "attention" not in found["t4"].prediction.assumed
     assert "8.0" in found["rx-7900-xtx"].prediction.assumed["attention"]
+
+
+def test_a_forced_kernel_must_run_on_the_gpu(fake, monkeypatch):
+    calls = []
+
+    def refusing(source, wish):
+        calls.append(wish.capability)
+        if wish.capability < (8, 0):
+            raise NoKernel("the flash kernel cannot run this attention: too old")
+        return Traced(replace(oplist(), attention={AttentionCall("float16", 64, False, False, True): "flash"}))
+
+    from gpugap.frameworks.torch import trace
+
+    monkeypatch.setattr(trace, "trace", refusing)
+    monkeypatch.setattr(predict, "Tracer", Tracer)
+    with pytest.raises(NoKernel) as found:
+        gg.predict("conv6", ["4090", "t4"], attention="flash")
+    assert found.value.exit_code == 3
+    calls.clear()
+    found = gg.predict("conv6", ["t4", "4090", "quadro-rtx-6000"], attention="flash", skip_unsupported=True)
+    assert [one.prediction.gpu_id for one in found] == ["rtx-4090"]
+    assert [text.partition(":")[0] for text in found.left_out] == ["t4", "quadro-rtx-6000"]
+    assert calls.count((7, 5)) == 1  # refused once for all GPUs of a compute capability
 
 
 def test_a_step_that_does_not_fit_says_so(fake, monkeypatch):

@@ -76,7 +76,9 @@ def _lines(found: Fits, output: Output) -> None:
 
     for one in found:
         high, usable = gibibytes(one.memory.device.high), gibibytes(one.target.usable.value)
-        output.line(f"{one.verdict}: {one.workload} b{one.batch} takes up to {high} of {usable} on {one.target.name}")
+        assumed = f" ({said})" if (said := one.memory.assumed.get("GPU")) else ""
+        where = f"{one.target.name}{assumed}"
+        output.line(f"{one.verdict}: {one.workload} b{one.batch} takes up to {high} of {usable} on {where}")
 
 
 def _show(found: Fits, output: Output) -> None:

@@ -13,6 +13,7 @@ from gpugap.core.oplist import AttentionCall
 
 Kernel = Literal["flash", "efficient", "math"]
 KERNELS: tuple[Kernel, ...] = ("flash", "efficient", "math")
+"""In the order in which PyTorch prefers them."""
 Capability = tuple[int, int]
 
 _HALF = ("float16", "bfloat16")
@@ -34,9 +35,20 @@ def attention_kernel(call: AttentionCall, capability: Capability) -> Kernel:
         call: dtype, head size, mask, dropout and whether a backward pass follows.
         capability: of the GPU: ``(8, 6)``.
     """
-    if _flash(call, capability):
-        return "flash"
-    return "efficient" if _efficient(call, capability) else "math"
+    return next(kernel for kernel in KERNELS if runs(kernel, call, capability))
+
+
+def runs(kernel: Kernel, call: AttentionCall, capability: Capability) -> bool:
+    """Whether a kernel takes the call; ``math`` takes every one.
+
+    Args:
+        kernel: ``flash``, ``efficient`` or ``math``.
+        call: dtype, head size, mask, dropout and whether a backward pass follows.
+        capability: of the GPU: ``(8, 6)``.
+    """
+    if kernel == "flash":
+        return _flash(call, capability)
+    return kernel == "math" or _efficient(call, capability)
 
 
 def _flash(call: AttentionCall, capability: Capability) -> bool:

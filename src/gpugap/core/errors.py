@@ -19,7 +19,8 @@
     │   ├── StoreUnavailable       store-unavailable  2
     │   └── StoreWriteFailed       store-write-failed 2
     ├── Unsupported                unsupported        3
-    │   └── Offline                offline            3
+    │   ├── Offline                offline            3
+    │   └── NoKernel               no-kernel          3
     ├── MeasurementError           measurement-failed 4
     │   ├── StepRaised             step-raised        4
     │   ├── StepNotFinite          not-finite         4
@@ -198,6 +199,12 @@ class Offline(Unsupported):
     """What was asked for needs the network, and it does not answer."""
 
     code = "offline"
+
+
+class NoKernel(Unsupported):
+    """The attention kernel asked for does not run on the GPU."""
+
+    code = "no-kernel"
 
 
 class MeasurementError(GpugapError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from gpugap.core.units import UNKNOWN, gibibytes
@@ -38,12 +38,22 @@ def fit_section(fits: Sequence[Fit]) -> Html:
         return Html("")
     note = joined([kind_badge("predicted"), _NOTE.format(parts=", ".join(_parts(fits)))])
     parts = [figure([_bars(fits)], _table(fits), note)]
-    seen: list[tuple[int, ...]] = []
-    for place, one in enumerate(fits):
-        if one.memory.timeline_bytes and one.memory.timeline_bytes not in seen:
-            seen.append(one.memory.timeline_bytes)
-            parts.append(figure([_timeline(one, f"memory{place}")], _assumed(one), _OVER if len(seen) == 1 else ""))
+    parts += [_step(alike, f"memory{place}", first=not place) for place, alike in enumerate(_by_step(fits))]
     return joined(parts, Html("\n"))
+
+
+def _by_step(fits: Sequence[Fit]) -> list[list[Fit]]:
+    """Fits that share one timeline, so that it is drawn once."""
+    found: dict[tuple[str, tuple[int, ...]], list[Fit]] = {}
+    for one in fits:
+        found.setdefault((_title(one), one.memory.timeline_bytes), []).append(one)
+    return list(found.values())
+
+
+def _step(fits: Sequence[Fit], name: str, *, first: bool) -> Html:
+    """The timeline, where there is one, above what each GPU has and assumes."""
+    drawn = [_timeline(fits[0], name)] if fits[0].memory.timeline_bytes else []
+    return figure(drawn, _assumed(fits), _OVER if drawn and first else "")
 
 
 def fit_lead(fits: Sequence[Fit]) -> Html:
@@ -174,13 +184,34 @@ def _count(number: float | None) -> str:
     return UNKNOWN if number is None else figures.grouped(int(number))
 
 
-def _assumed(one: Fit) -> Html:
-    """What it consists of, what was assumed, what was not counted, and what takes less."""
-    sizes = one.memory.components_bytes.items()
-    parts = ", ".join(f"{name.replace('_', ' ')} {gibibytes(size)}" for name, size in sizes if size)
-    told: list[Content] = [joined([tag("b", f"{one.target.name}: "), parts])]
-    told += [joined([tag("b", f"{topic}: "), said]) for topic, said in one.memory.assumed.items()]
-    told += [joined([tag("b", "not counted: "), f"{name}, {where}"]) for name, where in one.uncounted.items()]
-    for saving in one.savings:
-        told.append(joined([tag("b", "saves: "), f"{saving.change}: {figures.shown(saving.device)}, {saving.verdict}"]))
+def _assumed(fits: Sequence[Fit]) -> Html:
+    """What it consists of, was assumed and was not counted, and what takes less; GPUs of one answer share it."""
+    told: list[Content] = []
+    for (parts, *details), gpus in _shared(fits, _details):
+        told += [joined([tag("b", f"{gpus}: "), parts]), *details]
+    for savings, gpus in _shared(fits, _savings):
+        where = f" ({gpus})" if len(fits) > 1 else ""
+        told += [joined([tag("b", "saves: "), saving, where]) for saving in savings]
     return items(told)
+
+
+def _shared(fits: Sequence[Fit], tell: Callable[[Fit], Iterator[Content]]) -> list[tuple[tuple[Content, ...], str]]:
+    """Every distinct answer with the GPUs that it holds for."""
+    found: dict[tuple[Content, ...], list[str]] = {}
+    for one in fits:
+        found.setdefault(tuple(tell(one)), []).append(one.target.name)
+    return [(said, ", ".join(gpus)) for said, gpus in found.items()]
+
+
+def _details(one: Fit) -> Iterator[Content]:
+    sizes = one.memory.components_bytes.items()
+    yield ", ".join(f"{name.replace('_', ' ')} {gibibytes(size)}" for name, size in sizes if size)
+    for topic, said in one.memory.assumed.items():
+        yield joined([tag("b", f"{topic}: "), said])
+    for name, where in one.uncounted.items():
+        yield joined([tag("b", "not counted: "), f"{name}, {where}"])
+
+
+def _savings(one: Fit) -> Iterator[Content]:
+    for saving in one.savings:
+        yield f"{saving.change}: {figures.shown(saving.device)}, {saving.verdict}"

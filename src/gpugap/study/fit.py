@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gpugap.catalog import Gpu, gpu
+from gpugap.core.attention import Capability
 from gpugap.core.errors import BadValue, UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.core.step import Step
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
     from gpugap.frameworks.torch.trace.wish import Wish
 
 FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
-_BUDGET_CAPABILITY = (8, 0)
+_BUDGET_CAPABILITY: Capability = (8, 0)
+"""Of the GPU that a budget without GPUs is judged for: an A100; consumer cards since have nearly its kernels."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +139,13 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
         precision: ``fp32``, ``tf32``, or ``bf16`` and ``fp16`` (both autocast).
         optimizer: in place of the step's own.
         attention: ``flash``, ``efficient`` or ``math``, in place of what PyTorch would choose.
-        budget_bytes: a bound of one's own, judged beside the GPUs.
+        budget_bytes: a bound of one's own, judged beside the GPUs and for the lowest compute capability among them; for
+            8.0 where none is named.
         channels_last: images and convolution weights channels-last.
         with_savings: try what takes less, where it does not safely fit.
 
     Raises:
+        NoKernel: the attention kernel asked for does not run on a GPU.
         Unsupported: the step cannot be traced, or a GPU is not modeled.
         UnknownName, BadValue: no such GPU, precision, optimizer or kernel.
     """
@@ -150,12 +154,22 @@ def fit(  # noqa: PLR0913 - keyword-only choices with defaults
     size, mode = batch_for(step, batch, mode)
     check_names(mode=mode, precision=precision, attention=attention)
     targets = [target_of(gpu(one) if isinstance(one, str) else one) for one in gpus]
-    if budget_bytes is not None:
-        targets.append(budget(budget_bytes, _BUDGET_CAPABILITY))
-    if not targets:
+    if not targets and budget_bytes is None:
         raise BadValue("no GPU and no budget", "name GPUs such as t4,rtx-3090, or a budget such as 8GiB")
     wish = Wish(size, mode, precision, optimizer, attention=attention, channels_last=channels_last)  # type: ignore[arg-type] # checked above
-    return fit_traced(Tracer(step, mode), wish, targets, with_savings=with_savings)
+    tracer = Tracer(step, mode)
+    found = fit_traced(tracer, wish, targets, with_savings=with_savings)
+    if budget_bytes is None:
+        return found
+    lowest = min((one.capability for one in targets), default=_BUDGET_CAPABILITY)
+    (own,) = fit_traced(tracer, wish, [budget(budget_bytes, lowest)], with_savings=with_savings)
+    return Fits((*found.fits, _for_capability(own, lowest, named=bool(targets))))
+
+
+def _for_capability(found: Fit, capability: Capability, *, named: bool) -> Fit:
+    """A budget's result, which says for what GPU it was judged."""
+    said = f"compute capability {capability[0]}.{capability[1]}{', the lowest of those named' if named else ''}"
+    return replace(found, memory=replace(found.memory, assumed={"GPU": said, **found.memory.assumed}))
 
 
 def fit_traced(tracer: Tracer, wish: Wish, targets: Sequence[Target], *, with_savings: bool) -> Fits:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from gpugap.catalog import Gpu, gpu
 from gpugap.catalog import gpus as all_gpus
 from gpugap.core.attention import Capability
-from gpugap.core.errors import BadValue, Unsupported
+from gpugap.core.errors import BadValue, NoKernel, Unsupported
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList, Traced
 from gpugap.core.record import Record
@@ -233,7 +233,13 @@ def forecast(
     judged = _Judge(wish.channels_last, few and asked.with_memory and asked.with_optimizer)
     for one in gpus:
         capability = _capability(one)
-        traced = tracer.trace(replace(wish, capability=capability or _LIKE))
+        try:
+            traced = tracer.trace(replace(wish, capability=capability or _LIKE))
+        except NoKernel as error:
+            if not asked.skip_unsupported:
+                raise
+            left_out.append(f"{one.key}: {error.message}")
+            continue
         batches = known.setdefault(id(traced), Batches(traced, own, with_optimizer=asked.with_optimizer))
         told = {} if capability else {"attention": _LIKE_TOLD}
         maker = _Maker(one, batches, asked, calibrated, wish.channels_last, told)

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gpugap.core.attention import KERNELS
+from gpugap.core.attention import KERNELS, runs
 from gpugap.core.cell import MODES
-from gpugap.core.errors import BadStepFile, BadValue, GpugapError, UnknownName, Unsupported
+from gpugap.core.errors import BadStepFile, BadValue, GpugapError, NoKernel, UnknownName, Unsupported
 from gpugap.core.oplist import Traced
 from gpugap.core.setting import PRECISIONS
 from gpugap.core.step import Step
@@ -51,6 +51,7 @@ class Tracer:
         check_name("torch")
         self._source = _source(step, mode)
         self._known: dict[Wish, Traced] = {}
+        self._refused: dict[Wish, NoKernel] = {}
 
     @property
     def name(self) -> str:
@@ -61,17 +62,33 @@ class Tracer:
         """The step as wished; a trace for another GPU is taken where its attention kernels are the same.
 
         Raises:
+            NoKernel: the wish forces an attention kernel that does not run on the GPU.
             Unsupported: it cannot be traced so.
         """
         from gpugap.frameworks.torch.trace import trace
 
         for known, found in self._known.items():
-            if replace(known, capability=wish.capability, both=wish.both) == wish and (known.both or not wish.both):
-                same = known.capability == wish.capability or wish.attention is not None
-                if same or suits(found.first, wish.capability):
-                    return found
-        found = self._known[wish] = trace(self._source, wish)
+            if _serves(known, found, wish):
+                return found
+        if wish in self._refused:
+            raise self._refused[wish]
+        try:
+            found = self._known[wish] = trace(self._source, wish)
+        except NoKernel as error:
+            self._refused[wish] = error
+            raise
         return found
+
+
+def _serves(known: Wish, found: Traced, wish: Wish) -> bool:
+    """Whether a trace is what is wished, or for another GPU and the same on this one."""
+    if replace(known, capability=wish.capability, both=wish.both) != wish or (wish.both and not known.both):
+        return False
+    if known.capability == wish.capability:
+        return True
+    if wish.attention is None:
+        return suits(found.first, wish.capability)
+    return all(runs(wish.attention, call, wish.capability) for call in found.first.attention)
 
 
 def _source(step: str | Step, mode: str) -> Source:

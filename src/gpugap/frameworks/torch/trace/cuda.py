@@ -15,7 +15,8 @@ from typing import Any
 
 import torch
 
-from gpugap.core.attention import Capability, Kernel, attention_kernel
+from gpugap.core.attention import KERNELS, Capability, Kernel, runs
+from gpugap.core.errors import NoKernel
 from gpugap.core.oplist import AttentionCall
 
 aten = torch.ops.aten
@@ -197,12 +198,20 @@ def _dropout(input: torch.Tensor, p: float, train: bool) -> torch.Tensor:
     return aten.native_dropout.default(input, p, train)[0]
 
 
+_FUSED_DIMENSIONS = 4
+_SWITCHES: Mapping[Kernel, str] = {"flash": "flash_sdp_enabled", "efficient": "mem_efficient_sdp_enabled"}
+"""Functions of ``torch.backends.cuda``: a step may switch kernels off."""
+
+
 class Attention:
     """Attention as one GPU would run it.
 
     Args:
         capability: of the GPU.
         forced: a kernel that is taken instead of the one PyTorch would choose.
+
+    Raises:
+        NoKernel: of a call, the forced kernel does not take it.
     """
 
     def __init__(self, capability: Capability, forced: Kernel | None = None) -> None:
@@ -238,14 +247,29 @@ class Attention:
             query, key, value, mask, training, dropout_p, causal, scale=scale
         )[0]
 
-    def _kernel(self, call: AttentionCall, query: torch.Tensor, grouped: bool) -> str:
-        switches = torch.backends.cuda
-        kernel = self._forced or attention_kernel(call, self._capability)
-        if query.dim() != 4 or (kernel == "efficient" and grouped):
-            return "math"
-        if kernel == "flash" and not switches.flash_sdp_enabled():
-            kernel = "efficient"
-        return "math" if kernel == "efficient" and not switches.mem_efficient_sdp_enabled() else kernel
+    def _kernel(self, call: AttentionCall, query: torch.Tensor, grouped: bool) -> Kernel:
+        """The one forced, or else the first that takes the call and that the step has not switched off."""
+        obstacles = {kernel: self._obstacle(kernel, call, query, grouped) for kernel in KERNELS}
+        free = [kernel for kernel in KERNELS if not obstacles[kernel]]
+        if self._forced is None:
+            return free[0]
+        if why := obstacles[self._forced]:
+            shown = " or ".join(f"--attention {kernel}" for kernel in free)
+            message = f"the {self._forced} kernel cannot run this attention: {why}"
+            raise NoKernel(message, f"use {shown}, or leave it to PyTorch")
+        return self._forced
+
+    def _obstacle(self, kernel: Kernel, call: AttentionCall, query: torch.Tensor, grouped: bool) -> str:
+        """What keeps a kernel from running; empty where nothing does. ``math`` always runs."""
+        if kernel == "math":
+            return ""
+        if query.dim() != _FUSED_DIMENSIONS:
+            return f"it takes tensors of {_FUSED_DIMENSIONS} dimensions, these have {query.dim()}"
+        if kernel == "efficient" and grouped:
+            return "it takes no grouped queries"
+        if not getattr(torch.backends.cuda, _SWITCHES[kernel])():
+            return "the step switches it off"
+        return "" if runs(kernel, call, self._capability) else _decisive(call, self._capability)
 
     @staticmethod
     def _flash(
@@ -258,6 +282,14 @@ class Attention:
             query, key, value = (torch.nn.functional.pad(x, (0, 8 - head % 8)) for x in (query, key, value))
         result = aten._scaled_dot_product_flash_attention.default(query, key, value, *options, False, scale=scale)[0]
         return result[..., :head] if head % 8 else result
+
+
+def _decisive(call: AttentionCall, capability: Capability) -> str:
+    """What decides, for people."""
+    flags = {"a mask": call.masked, "dropout": call.dropout, "a backward pass": call.training}
+    features = ", ".join(name for name, there in flags.items() if there)
+    what = f"{call.dtype}, heads of {call.head}{f', {features}' if features else ''}"
+    return f"PyTorch has none for {what} on compute capability {capability[0]}.{capability[1]}"
 
 
 def _bias(mask: torch.Tensor | None, query: torch.Tensor) -> torch.Tensor | None:
