@@ -158,3 +158,40 @@ def test_physical_cores_are_those_this_process_may_use(tmp_path: Path, monkeypat
     assert cpu.cores_physical_first(tmp_path) == (0, 1, 2, 3, 64, 65, 66, 67)
     monkeypatch.delattr(os, "sched_getaffinity")
     assert cpu.allowed_physical_cores(tmp_path) is None
+
+
+def hybrid(root: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]) -> None:
+    """Two fast cores of two threads each, 0 to 3, and two slow ones, 4 and 5."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(6)), raising=False)
+    siblings = {0: "0-1", 1: "0-1", 2: "2-3", 3: "2-3", 4: "4", 5: "5"}
+    place = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+    tree(root, {place.format(core): text for core, text in siblings.items()} | files)
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"sys/devices/cpu_core/cpus": "0-3", "sys/devices/cpu_atom/cpus": "4,5"},
+        {f"sys/devices/system/cpu/cpu{core}/cpu_capacity": "1024" if core < 4 else "446" for core in range(6)},
+    ],
+)
+def test_fast_cores_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]):
+    hybrid(tmp_path, monkeypatch, files)
+    assert cpu.cores_physical_first(tmp_path) == (0, 2, 4, 5, 1, 3)
+    assert cpu.allowed_fast_cores(tmp_path) == 2
+    assert cpu.allowed_physical_cores(tmp_path) == 4
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {},
+        {f"sys/devices/system/cpu/cpu{core}/cpu_capacity": "1024" for core in range(6)},
+        {"sys/devices/cpu_core/cpus": ""},
+    ],
+)
+def test_cores_that_are_alike_have_no_fast_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str]):
+    hybrid(tmp_path, monkeypatch, files)
+    assert cpu.allowed_fast_cores(tmp_path) is None
+    monkeypatch.delattr(os, "sched_getaffinity")
+    assert cpu.allowed_fast_cores(tmp_path) is None

@@ -131,7 +131,7 @@ def test_the_best_of_a_grid_is_found_without_running_it():
 
 
 def proved(bench: MadeUp, winner: Arm, gains: dict | None = None):
-    return prove(ladder_of(winner, gains or {}), bench, 8)
+    return prove(ladder_of(winner, gains or {}), bench, 8, same_allocator=with_own_allocator(winner, gains or {}))
 
 
 def test_a_sure_gain_takes_the_first_look():

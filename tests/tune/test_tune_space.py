@@ -20,6 +20,7 @@ GROUND = Ground(
     cores=(0, 2, 4, 6, 1, 3, 5, 7),
     usable_cores=6,
     physical_cores=4,
+    fast_cores=None,
     native_bf16=True,
     allocators=("tcmalloc",),
     own_allocator="system",
@@ -53,6 +54,12 @@ def test_threads_keep_to_the_container_and_take_physical_cores_first():
     bound = {dict(one.fields)["cores"] for one in threads if "cores" in dict(one.fields)}
     assert bound == {(0, 2, 4, 6, 1, 3), (0, 2, 4, 6)}
     assert {dict(one.fields)["threads"] for one in threads} == {6, 4, 1}
+
+
+def test_fast_cores_alone_are_tried():
+    threads = [one for one in space_of(replace(GROUND, fast_cores=2)).choices if one.dimension == "threads"]
+    assert {dict(one.fields)["threads"] for one in threads} == {6, 4, 2, 1}
+    assert (0, 2) in {dict(one.fields).get("cores") for one in threads}
 
 
 def test_the_baselines_own_threads_are_not_tried_again():

@@ -107,6 +107,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
     monkeypatch.setattr(api, "available_memory_bytes", lambda: 2**33)
     monkeypatch.setattr(api.cpu_sensor, "cores_physical_first", lambda: (0, 1))
     monkeypatch.setattr(api.cpu_sensor, "allowed_physical_cores", lambda: 2)
+    monkeypatch.setattr(api.cpu_sensor, "allowed_fast_cores", lambda: None)
     described = replace(api.cpu_sensor.describe(), instruction_sets=("avx512_bf16",), usable_cores=2, physical_cores=2)
     monkeypatch.setattr(api.cpu_sensor, "describe", lambda: described)
     return made
@@ -123,6 +124,7 @@ def test_the_best_is_found_proved_and_kept(machine: Machine, home: Path):
     assert names[0] == "bf16 autocast"
     assert names[-1] == "tcmalloc"
     assert found.proof.apart.speedup.value == pytest.approx(math.exp(0.85), rel=0.02)
+    assert found.proof.same_allocator.without("allocator") == found.proof.same_allocator
     assert {record.purpose for record in records} == {"tuning", "outcome"}
     assert all(record.mean_step_time_s is None for record in records)
     assert found.effort.processes == len(records) == len(machine.jobs)

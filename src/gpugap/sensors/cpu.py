@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -109,7 +111,7 @@ def describe(root: Path = Path("/")) -> Cpu:
 
 
 def cores_physical_first(root: Path = Path("/")) -> tuple[int, ...]:
-    """Cores this process may run on: the first thread of every physical core, then their siblings.
+    """Cores this process may run on: the first thread of every physical core, the fast kind first, then their siblings.
 
     Args:
         root: as for `describe`.
@@ -124,7 +126,8 @@ def cores_physical_first(root: Path = Path("/")) -> tuple[int, ...]:
     rank = {}
     for core, siblings in physical.items():
         rank[core] = seen[siblings] = seen.get(siblings, -1) + 1
-    return tuple(sorted(physical, key=lambda core: (rank[core], core)))
+    fast = _fast(root, physical)
+    return tuple(sorted(physical, key=lambda core: (rank[core], core not in fast, core)))
 
 
 def allowed_physical_cores(root: Path = Path("/")) -> int | None:
@@ -134,6 +137,36 @@ def allowed_physical_cores(root: Path = Path("/")) -> int | None:
         root: as for `describe`.
     """
     return len(set(_physical(root).values())) if hasattr(os, "sched_getaffinity") else None
+
+
+def allowed_fast_cores(root: Path = Path("/")) -> int | None:
+    """Physical cores of the fast kind among those this process may run on; None where all are alike, or unknown.
+
+    Args:
+        root: as for `describe`.
+    """
+    if not hasattr(os, "sched_getaffinity"):
+        return None
+    physical = _physical(root)
+    fast = _fast(root, physical)
+    return len({physical[core] for core in fast}) if 0 < len(fast) < len(physical) else None
+
+
+def _fast(root: Path, cores: Collection[int]) -> set[int]:
+    """Those of the fast kind: Intel's performance cores, Arm's of the largest capacity; empty where it is not told."""
+    devices = root / "sys/devices"
+    performance = _read(devices / "cpu_core/cpus")
+    if performance is not None:
+        return set(cores) & set(_listed(performance))
+    told = {core: _read(devices / f"system/cpu/cpu{core}/cpu_capacity") for core in cores}
+    capacity = {core: int(text) for core, text in told.items() if text is not None and text.isdigit()}
+    return {core for core, one in capacity.items() if one == max(capacity.values())}
+
+
+def _listed(text: str) -> Iterator[int]:
+    """The numbers of ``0-3,8``."""
+    for first, last in re.findall(r"(\d+)(?:-(\d+))?", text):
+        yield from range(int(first), int(last or first) + 1)
 
 
 def _physical(root: Path) -> dict[int, str]:

@@ -193,7 +193,8 @@ class _Tuning:
         proof = None
         if winner != BASE:
             ladder = proving.affordable_ladder(proving.ladder_of(winner, found.gains), trials)
-            proof = proving.prove(ladder, trials, trials.subject.cell.batch)
+            same = proving.with_own_allocator(winner, found.gains)
+            proof = proving.prove(ladder, trials, trials.subject.cell.batch, same_allocator=same)
         batches = None
         if proof is not None and proof.gain.verdict == "faster":
             batches = best_batch(winner, trials, self._free_bytes())
@@ -261,6 +262,7 @@ class _Tuning:
             cores=cpu_sensor.cores_physical_first(),
             usable_cores=cpu.usable_cores,
             physical_cores=cpu_sensor.allowed_physical_cores() or cpu.physical_cores,
+            fast_cores=cpu_sensor.allowed_fast_cores(),
             native_bf16=cpu.native_bf16,
             allocators=tuple(preloadable_allocators()),
             own_allocator=str(self._environment.get("allocator")),

@@ -125,13 +125,14 @@ def affordable_ladder(ladder: Sequence[Arm], bench: Bench) -> tuple[Arm, ...]:
     return BASE, ladder[-1]
 
 
-def prove(arms: Sequence[Arm], bench: Bench, batch: int) -> Proof:
+def prove(arms: Sequence[Arm], bench: Bench, batch: int, *, same_allocator: Arm | None = None) -> Proof:
     """Holds the last arm against the first, and each against the one before it.
 
     Args:
         arms: the ladder, or only its ends.
         bench: runs them.
         batch: of the baseline, for times a step.
+        same_allocator: what the last arm is with the baseline's allocator; itself where None.
     """
     blocks: list[Mapping[Arm, float]] = []
     looks, spent, broken = 0, False, False
@@ -146,7 +147,7 @@ def prove(arms: Sequence[Arm], bench: Bench, batch: int) -> Proof:
         looks += 1
         if decided(_compared(blocks, arms)[0]):
             break
-    return _proof(arms, blocks, (looks, spent, broken), batch)
+    return replace(_proof(arms, blocks, (looks, spent, broken), batch), same_allocator=same_allocator or arms[-1])
 
 
 def decided(gain: Comparison) -> bool:
@@ -168,9 +169,7 @@ def _proof(
         for choice in set(above.choices) - set(below.choices)
     )
     times = {arm: _step_time([block[arm] for block in blocks if arm in block], arm.batch or batch) for arm in arms}
-    winner = arms[-1]
-    same = _apart(arms) or with_own_allocator(winner, {})
-    return Proof(winner, gain, same, apart, rungs, times, len(blocks), *ended)
+    return Proof(arms[-1], gain, arms[-1], apart, rungs, times, len(blocks), *ended)
 
 
 def _rung_name(choice: Choice, below: Arm) -> str:

@@ -132,6 +132,7 @@ class Ground:
         cores: that this process may use, one of every physical core first; empty where the system binds none.
         usable_cores: how many of them the container leaves.
         physical_cores: among those that this process may use; None when unknown.
+        fast_cores: those of them that are of the fast kind; None when all are alike.
         native_bf16: whether the CPU multiplies bf16 in hardware.
         allocators: names of those installed here.
         own_allocator: that the baseline runs with.
@@ -150,6 +151,7 @@ class Ground:
     cores: tuple[int, ...]
     usable_cores: int
     physical_cores: int | None
+    fast_cores: int | None
     native_bf16: bool
     allocators: tuple[str, ...]
     own_allocator: str
@@ -242,7 +244,8 @@ def _threads(ground: Ground) -> Iterator[Choice | LeftOut]:
     if ground.kind != "cpu":
         return
     own = ground.found.get("threads")
-    counts = dict.fromkeys((ground.usable_cores, min(ground.usable_cores, ground.physical_cores or 1), 1))
+    usable = ground.usable_cores
+    counts = dict.fromkeys(min(usable, count or 1) for count in (usable, ground.physical_cores, ground.fast_cores, 1))
     for count in counts:
         cores = ground.cores[:count] if len(ground.cores) >= count else ()
         fields: tuple[tuple[str, Any], ...] = () if ground.framework == "null" else (("threads", count),)
