@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gpugap.tune.equality import OUTPUT_LIMITS, RESULT_LIMITS, UNCHANGED, compare_results, repeated
+from gpugap.tune.equality import OUTPUT_LIMITS, PATIENCE, RESULT_LIMITS, UNCHANGED, compare_results, repeated
 
 
 def arrays(scale: float = 1.0, losses=(2.0, 1.5, 1.0)) -> dict[str, np.ndarray]:
@@ -39,7 +39,7 @@ def shaken(losses, noise=(2.0, 1.5, 1.2)):
 def test_a_chaotic_training_is_judged_by_what_rounding_does_to_it():
     found, told = shaken((2.0, 1.5, 1.3))
     assert (told.passed, told.results.error) == (True, pytest.approx(found.results.error))
-    assert told.results.limit == pytest.approx(3 * told.rounding)
+    assert told.results.limit == pytest.approx(PATIENCE * told.rounding)
     assert shaken((2.0, 1.5, 1.3), (2.0, 1.5, 1.01))[1].passed is False
     assert not compare_results(arrays(2.0, losses=(2.0, 1.5, 1.3)), arrays(), "fp32", 0.0).chaotic
     assert not compare_results(arrays(), arrays(), "fp32", 0.0).chaotic

@@ -30,13 +30,15 @@ RESULT_LIMITS = {"fp64": 1e-9, "fp32": 1e-3, "tf32": 5e-3, "bf16": 1e-2, "fp16":
 ROUNDING = {"fp64": 2.0**-53, "fp32": 2.0**-24, "tf32": 2.0**-12, "bf16": 2.0**-9, "fp16": 2.0**-12}
 """Largest relative error of rounding a number, by precision."""
 
-PATIENCE = 3.0
-"""Losses may differ by so many times what rounding errors on the parameters alone do to the baseline's losses.
+PATIENCE = 5.0
+"""Where training is chaotic, losses may differ by so many times what rounding errors on the parameters alone do to the
+baseline's, or so many times the fixed limit.
 
 Training is chaotic: an adaptive optimizer divides a gradient by its size, so that rounding may turn a small one round.
 ResNet-18's losses move by 12 % within 8 steps when nothing but the order of single-precision sums is another. So the
 baseline is run once more from parameters that carry rounding errors of the tuned step's precision, and what that does
 up to each step is the measure: small in the first steps, so that a wrong gradient or a missing update shows there.
+Rounding every operator's result, as autocast does, moves the first losses of VGG-16 3.5 times as much.
 """
 
 UNCHANGED = 1e-5
@@ -95,7 +97,7 @@ class Equality:
         moved = _errors(perturbed, reference)
         if not all(np.isfinite(error) for errors in moved.values() for error in errors):
             return self
-        limits = {name: [max(self.results.limit, PATIENCE * one) for one in errors] for name, errors in moved.items()}
+        limits = {name: [PATIENCE * max(self.results.limit, one) for one in errors] for name, errors in moved.items()}
         shaken = max(errors[-1] for errors in moved.values())
         return replace(self, results=_worst(_errors(found, reference), limits), rounding=shaken)
 
