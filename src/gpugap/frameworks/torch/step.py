@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
+def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Callable[[], Any]:
     """The function that runs the step once and returns its loss or outputs, detached.
 
     Memory format, train or eval mode and gradient scaling (fp16) are prepared here, outside what is timed.
@@ -29,6 +29,8 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
         step: built-in or the user's.
         setting: precision and memory format.
         autocast_kind: device type for `torch.autocast`.
+        parts: forward and backward passes before the optimizer works, gradients added up; of no effect on inference and
+            on a body of the step's own.
     """
     modules = [model for model in step.model_list if isinstance(model, nn.Module)]
     for module in modules:
@@ -44,7 +46,8 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
         grad = torch.enable_grad if step.mode == "train" else _without_gradients(setting)
         return _own_body(step, step.run, context, grad)
     if step.mode == "train":
-        return _train_body(step, context, setting, autocast_kind)
+        scaler = torch.amp.GradScaler(autocast_kind, enabled=setting.precision == "fp16")
+        return _train_body(step, context, scaler, parts)
     return _inference_body(step, context, _without_gradients(setting))
 
 
@@ -74,24 +77,25 @@ def _inference_body(step: Step, context: Callable[[], Any], grad: Callable[[], A
     return once
 
 
-def _train_body(step: Step, context: Callable[[], Any], setting: Setting, kind: str) -> Callable[[], Any]:
+def _train_body(step: Step, context: Callable[[], Any], scaler: Any, parts: int) -> Callable[[], Any]:
+    """Forward passes and losses are under autocast, backward passes and optimizers are not."""
     inputs, targets = step.inputs_and_targets()
     call, loss_of, optimizers = _caller(step.model_list[0], inputs), step.loss, step.optimizer_list
     if loss_of is None or not optimizers:
         raise BadStepFile("a training Step needs a loss and an optimizer", "give both, or run=... with the whole step")
-    scaler = torch.amp.GradScaler(kind, enabled=setting.precision == "fp16")
+    scales = scaler.is_enabled()
 
     def once() -> Any:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        with context():
-            loss = loss_of(call(), *targets)
-        if not scaler.is_enabled():
-            loss.backward()
+        for _ in range(parts):
+            with context():
+                loss = loss_of(call(), *targets)
+            (scaler.scale(loss) if scales else loss).backward()
+        if not scales:
             for optimizer in optimizers:
                 optimizer.step()
             return loss.detach()
-        scaler.scale(loss).backward()
         for optimizer in optimizers:
             scaler.step(optimizer)
         scaler.update()

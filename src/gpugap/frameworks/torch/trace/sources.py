@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gpugap.core.errors import Unsupported
-from gpugap.core.step import Step
+from gpugap.core.step import Step, leading
 from gpugap.core.workload import Workload
 from gpugap.frameworks.torch.nets import BUILDERS, assemble
 from gpugap.frameworks.torch.trace.recorder import DATA_DEPENDENT
@@ -118,14 +118,6 @@ def _asked_bytes(func: Any, args: Any, named: Mapping[str, Any]) -> int:
     return 0
 
 
-def leading(batch: Any) -> int | None:
-    """The number of samples: leading dimension of the first tensor; None without one."""
-    if isinstance(batch, torch.Tensor):
-        return batch.shape[0] if batch.dim() else None
-    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
-    return next((found for found in map(leading, values) if found is not None), None)
-
-
 def with_batch(step: Step, old: int, new: int) -> Step:
     """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new."""
     return dataclasses.replace(step, batch=_resized(step.batch, old, new))
@@ -137,12 +129,15 @@ def _resized(value: Any, old: int, new: int) -> Any:
             grown = value.new_empty((new, *value.shape[1:]))
             return grown.contiguous(memory_format=torch.channels_last) if _last(value) else grown
         return value
-    if isinstance(value, dict):
-        return {key: _resized(item, old, new) for key, item in value.items()}
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)([_resized(item, old, new) for item in value])
     if isinstance(value, Mapping):
-        return type(value)(**{key: _resized(item, old, new) for key, item in value.items()})
+        fresh: Any = copy.copy(value) if isinstance(value, MutableMapping) else dict(value)
+        for key, item in value.items():
+            fresh[key] = _resized(item, old, new)
+        return fresh
+    named = isinstance(value, tuple) and hasattr(value, "_fields")
+    if named or type(value) in (list, tuple):
+        items = [_resized(item, old, new) for item in value]
+        return type(value)(*items) if named else type(value)(items)
     return value
 
 
