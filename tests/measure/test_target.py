@@ -124,11 +124,10 @@ def test_the_framework_is_the_one_the_file_imports(tmp_path: Path, source: str, 
 def test_the_file_and_its_factory_find_no_command_line_but_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["gpugap", "fit", "--batch", "64"])
     kept = sys.argv
-    text = write(
-        tmp_path / "own_argv.py", "import sys\nseen = [*sys.argv]\ndef build(b, d): return seen, [*sys.argv], b\n"
-    )
-    path = str(tmp_path / "own_argv.py")
-    assert load_factory(parse_target(f"{text}:build"))(3, "cpu") == ([path], [path], 3)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    source = "import sys\nseen = [*sys.argv]\ndef build(b, d): return seen, [*sys.argv], b\n"
+    path = write(tmp_path / "own_argv.py", source)
+    assert load_factory(parse_target(f"{path}:build"))(3, "cpu") == ([path], [path], 3)
     assert sys.argv is kept
 
 
