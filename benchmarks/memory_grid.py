@@ -1,10 +1,10 @@
 """Traced memory beside real allocations and torch's `MemTracker`: networks, precisions, optimizers, ways to run.
 
-Every configuration is traced as ``gpugap fit`` traces it, and the same step runs on real CPU tensors, in a training loop
-of the bench's own, under a mode that counts live storages. Three peaks are compared: of the first forward pass, until an
-optimizer works (both beyond what is there before the step: what activations make), and of the whole step. Plain steps
-in single precision are held against ``MemTracker`` too. Prints one line a configuration, and the worst of each network;
-exit status 1 when one is off by more than is allowed.
+Every configuration is traced as ``gpugap fit`` traces it, and the same step runs on real CPU tensors, in a training
+loop of the bench's own, under a mode that counts live storages. Three peaks are compared: of the first forward pass,
+until an optimizer works (both beyond what is there before the step: what activations make), and of the whole step.
+Plain steps in single precision are held against ``MemTracker`` too. Prints one line a configuration, and the worst of
+each network; exit status 1 when one is off by more than is allowed.
 
 Run: ``python benchmarks/memory_grid.py [--every 10] [--start 3]`` for a part of the grid; parts may run side by side.
 """
