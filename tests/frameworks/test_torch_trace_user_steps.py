@@ -110,6 +110,23 @@ def test_a_batch_in_a_named_tuple():
     assert batch_of(step) == 2
 
 
+def test_a_tensor_that_is_there_twice_stays_one():
+    model = nn.Embedding(10, 10)
+    tokens = torch.zeros(4, 3, dtype=torch.int64)
+    loss = lambda out, labels: nn.functional.cross_entropy(out.flatten(0, 1), labels.flatten())  # noqa: E731
+    step = Step(model, (tokens, tokens), loss, torch.optim.SGD(model.parameters()))
+    found = trace(of_step("net", step), Wish(4))
+    assert found.why == ""
+    for one in (found.first, found.second):
+        assert one.role_bytes("input") == 8 * 3 * one.batch
+
+
+def test_inputs_that_want_a_gradient_want_it_at_every_size():
+    model = nn.Linear(5, 5)
+    step = Step(model, torch.zeros(2, 5, requires_grad=True), torch.sum, torch.optim.SGD(model.parameters()))
+    assert trace(of_step("net", step), Wish(2)).why == ""
+
+
 @pytest.mark.parametrize(
     ("batch", "size"),
     [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +39,7 @@ def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Ca
     if setting.channels_last:
         for module in modules:
             _weights_channels_last(module)
-        step.batch = _channels_last(step.batch)
+        step.batch = with_tensors(step.batch, _channels_last)
     context = partial(autocast, setting, autocast_kind)
     if isinstance(step.run, Training) and setting.precision == "fp16":
         step.run.scale_losses(autocast_kind)
@@ -118,15 +119,29 @@ def _weights_channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def _channels_last(value: Any) -> Any:
-    """Every 4-d tensor in a batch in channels-last order; containers keep their type."""
-    if isinstance(value, torch.Tensor):
-        return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
-    if isinstance(value, Mapping):
-        return {name: _channels_last(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_channels_last(item) for item in value) if type(value) in (list, tuple) else value
-    return value
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+def with_tensors(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A batch with every tensor in it changed; containers keep their type, but for mappings that cannot be written.
+
+    Args:
+        batch: tensors in lists, tuples, named tuples and mappings; other containers stay as they are.
+        change: of one tensor.
+    """
+    if isinstance(batch, torch.Tensor):
+        return change(batch)
+    if isinstance(batch, Mapping):
+        fresh: Any = copy.copy(batch) if isinstance(batch, MutableMapping) else dict(batch)
+        for name, item in batch.items():
+            fresh[name] = with_tensors(item, change)
+        return fresh
+    named = isinstance(batch, tuple) and hasattr(batch, "_fields")
+    if named or type(batch) in (list, tuple):
+        items = [with_tensors(item, change) for item in batch]
+        return type(batch)(*items) if named else type(batch)(items)
+    return batch
 
 
 def feed(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:

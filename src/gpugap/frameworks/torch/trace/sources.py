@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from gpugap.core.errors import Unsupported
 from gpugap.core.step import Step, leading
 from gpugap.core.workload import Workload
 from gpugap.frameworks.torch.nets import BUILDERS, assemble
+from gpugap.frameworks.torch.step import with_tensors
 from gpugap.frameworks.torch.trace.recorder import DATA_DEPENDENT
 
 _LARGEST_SHARE = 0.5
@@ -119,26 +120,22 @@ def _asked_bytes(func: Any, args: Any, named: Mapping[str, Any]) -> int:
 
 
 def with_batch(step: Step, old: int, new: int) -> Step:
-    """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new."""
-    return dataclasses.replace(step, batch=_resized(step.batch, old, new))
+    """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new.
 
+    A tensor that is there twice (tokens as inputs and labels) stays one.
+    """
+    made: dict[int, torch.Tensor] = {}
 
-def _resized(value: Any, old: int, new: int) -> Any:
-    if isinstance(value, torch.Tensor):
-        if value.dim() and value.shape[0] == old:
-            grown = value.new_empty((new, *value.shape[1:]))
-            return grown.contiguous(memory_format=torch.channels_last) if _last(value) else grown
-        return value
-    if isinstance(value, Mapping):
-        fresh: Any = copy.copy(value) if isinstance(value, MutableMapping) else dict(value)
-        for key, item in value.items():
-            fresh[key] = _resized(item, old, new)
-        return fresh
-    named = isinstance(value, tuple) and hasattr(value, "_fields")
-    if named or type(value) in (list, tuple):
-        items = [_resized(item, old, new) for item in value]
-        return type(value)(*items) if named else type(value)(items)
-    return value
+    def resized(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.dim() or tensor.shape[0] != old:
+            return tensor
+        if id(tensor) not in made:
+            grown = tensor.new_empty((new, *tensor.shape[1:]))
+            grown = grown.contiguous(memory_format=torch.channels_last) if _last(tensor) else grown
+            made[id(tensor)] = grown.requires_grad_(tensor.requires_grad)
+        return made[id(tensor)]
+
+    return dataclasses.replace(step, batch=with_tensors(step.batch, resized))
 
 
 def _last(value: torch.Tensor) -> bool:
