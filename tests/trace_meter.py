@@ -87,9 +87,11 @@ class Meter(TorchDispatchMode):
         self.now -= size
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func.namespace == "profiler":  # marks where zero_grad begins, as gradients are still there
+            return result
         if torch._C._current_graph_task_id() >= 0:
             self._forward = self._forward or self.peak
-        result = func(*args, **(kwargs or {}))
         self.count(result)
         self.peak = max(self.peak, self.now)
         return result
