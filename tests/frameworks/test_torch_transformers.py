@@ -94,3 +94,13 @@ def test_a_model_in_memory():
     fit = gg.fit(step, ["t4"], with_savings=False)["t4"]
     assert fit.verdict == "FITS"
     assert fit.uncounted == {}
+
+
+def test_a_batch_of_the_tokenizer_and_a_pooler_without_a_gradient():
+    net = transformers.BertModel(transformers.BertConfig(vocab_size=VOCABULARY, **SMALL))
+    tokens = transformers.BatchEncoding({"input_ids": torch.ones((BATCH, TOKENS), dtype=torch.int64)})
+    step = Step(net, tokens, lambda out: out.last_hidden_state.sum(), torch.optim.AdamW(net.parameters()))
+    found = trace.trace(of_step("BertModel", step), Wish(2 * BATCH))
+    assert found.why == ""
+    reached = sum(p.numel() for name, p in net.named_parameters() if not name.startswith("pooler"))
+    assert found.first.role_bytes("optimizer") == found.second.role_bytes("optimizer") == 2 * 4 * reached
