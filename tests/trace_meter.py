@@ -1,16 +1,20 @@
-"""Memory of a step on real CPU tensors, and as torch's tracker has it, counted without anything of the tracer's."""
+"""Memory of a step on real CPU tensors, and as torch's tracker has it, counted without anything of the tracer's.
+
+The most of a whole step mostly lies in the optimizer, where activations are gone; so three peaks are compared.
+"""
 
 from __future__ import annotations
 
 import functools
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 from unittest.mock import patch
 
 import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.optim.optimizer import register_optimizer_step_pre_hook
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from gpugap.core.oplist import OpList
@@ -23,6 +27,23 @@ from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer
 from gpugap.frameworks.torch.trace.sources import Source
 from gpugap.frameworks.torch.trace.wish import Wish
 
+AGREEMENT = 0.002
+"""Share by which a trace may be off."""
+
+
+class Peaks(NamedTuple):
+    """Most bytes held at once, up to three moments.
+
+    Attributes:
+        forward: until the first backward pass begins; all saved activations are there.
+        before_update: until an optimizer begins to work.
+        whole: until the end.
+    """
+
+    forward: int
+    before_update: int
+    whole: int
+
 
 class Meter(TorchDispatchMode):
     """Bytes of live storages while it is entered."""
@@ -31,6 +52,22 @@ class Meter(TorchDispatchMode):
         super().__init__()
         self.now = self.peak = 0
         self._seen: dict[int, Any] = {}
+        self._forward: int | None = None
+        self._before_update: int | None = None
+
+    def __enter__(self) -> Any:
+        self._hook = register_optimizer_step_pre_hook(self._updating)
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        self._hook.remove()
+        super().__exit__(*raised)
+
+    def _updating(self, *_: Any) -> None:
+        self._before_update = self._before_update or self.peak
+
+    def peaks(self) -> Peaks:
+        return Peaks(self._forward or self.peak, self._before_update or self.peak, self.peak)
 
     def count(self, value: Any) -> None:
         if isinstance(value, torch.Tensor):
@@ -51,14 +88,18 @@ class Meter(TorchDispatchMode):
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
+        if func.namespace == "profiler":  # marks where zero_grad begins, as gradients are still there
+            return result
+        if torch._C._current_graph_task_id() >= 0:
+            self._forward = self._forward or self.peak
         self.count(result)
         self.peak = max(self.peak, self.now)
         return result
 
 
-def measured_peak(step: Any, once: Callable[[], Any]) -> int:
-    """Most bytes held at once in the second run of a real step."""
-    once()
+def measured_peaks(step: Any, once: Callable[[], Any], first: Callable[[], Any] | None = None) -> Peaks:
+    """Of the second run of a real step; the first may be replaced where its gradients are there already."""
+    (first or once)()
     meter = Meter()
     for model in step.model_list:
         meter.count([*model.parameters(), *model.buffers()])
@@ -69,21 +110,40 @@ def measured_peak(step: Any, once: Callable[[], Any]) -> int:
     meter.count(step.batch)
     with meter:
         once()
-    return meter.peak
+    return meter.peaks()
 
 
-def traced_peak(oplist: OpList) -> int:
-    """Most bytes held at once, as a trace has them, unrounded."""
+def traced_peaks(oplist: OpList) -> Peaks:
+    """As a trace has them, unrounded."""
     change = [0] * (len(oplist.ops) + 1)
     for storage in oplist.storages:
         change[max(0, storage.born)] += storage.memory_bytes
         if storage.died is not None:
             change[storage.died] -= storage.memory_bytes
-    now = most = 0
-    for delta in change[:-1]:
+    now, reached, peaks = 0, 0, [0, 0, 0]
+    for delta, op in zip(change, oplist.ops, strict=False):
         now += delta
-        most = max(most, now)
-    return most
+        reached = max(reached, ("forward", "backward", "optimizer").index(op.phase))
+        peaks[reached:] = [max(peak, now) for peak in peaks[reached:]]
+    return Peaks(*peaks)
+
+
+def traced_peak(oplist: OpList) -> int:
+    """Most bytes held at once in the whole step, as a trace has them, unrounded."""
+    return traced_peaks(oplist).whole
+
+
+def differences(oplist: OpList, real: Peaks) -> dict[str, float]:
+    """Shares by which a trace is off: of what the step itself makes, until an optimizer works, then of all."""
+    held = sum(s.memory_bytes for s in oplist.storages if s.born < 0 and s.died != 0)
+    base = Peaks(held, held, 0)._asdict()
+    found = traced_peaks(oplist)._asdict()
+    return {name: (found[name] - size) / (size - base[name]) for name, size in real._asdict().items()}
+
+
+def disagreement(oplist: OpList, real: Peaks) -> dict[str, float]:
+    """The peaks at which a trace is off by more than `AGREEMENT`, and by how much."""
+    return {name: share for name, share in differences(oplist, real).items() if abs(share) > AGREEMENT}
 
 
 @contextmanager
@@ -95,12 +155,42 @@ def as_the_cpu_can() -> Iterator[None]:
         yield
 
 
-def real_peak(step: Step, precision: str) -> int:
-    """Most bytes held at once in the second run of a step on real CPU tensors, by the rules of a GPU."""
+def real_peaks(step: Step, precision: str, parts: int = 1) -> Peaks:
+    """Of the second run of a step on real CPU tensors, by the rules of a GPU.
+
+    Args:
+        step: whose gradients, where they are there, are taken for those of the first run.
+        precision: as a trace's.
+        parts: passes on the step's batch before the optimizer works.
+    """
     for optimizer in step.optimizer_list:
         as_on_gpu(optimizer)
     with autocast_as_on_cuda(fused=False), kernels_as_on_cuda(Attention((8, 0), "math")):
-        return measured_peak(step, body(step, Setting(precision), "cpu"))
+        if step.run is not None or step.mode != "train":
+            return measured_peaks(step, body(step, Setting(precision), "cpu"))
+        known = any(p.grad is not None for p in step.models.parameters())
+        return measured_peaks(step, loop(step, precision, parts), step.optimizers.step if known else None)
+
+
+def loop(step: Step, precision: str, parts: int = 1) -> Callable[[], Any]:
+    """A training step as PyTorch's documentation writes it, without anything of the library's."""
+    model, optimizer = step.models.train(), step.optimizers
+    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
+    scaler = torch.amp.GradScaler("cpu", enabled=precision == "fp16")
+    inputs, targets = step.inputs_and_targets()
+    call = (lambda: model(**inputs)) if isinstance(inputs, Mapping) else lambda: model(inputs)
+
+    def once() -> Any:
+        optimizer.zero_grad(set_to_none=True)
+        for _ in range(parts):
+            with torch.autocast("cpu", half, enabled=half is not None):
+                loss = step.loss(call(), *targets) / parts
+            scaler.scale(loss).backward()
+        scaler.step(optimizer)
+        scaler.update()
+        return loss.detach()
+
+    return once
 
 
 class _Counted(TorchDispatchMode):

@@ -63,6 +63,31 @@ def test_a_gate_for_a_build(gpugap):
     assert answer.stdout.startswith("DOES NOT FIT")
 
 
+EXITS = "import sys, torch\ndef make_step(batch_size, device):\n    sys.exit(0)\n"
+ASKED = {
+    "fit": ("--ci", "--budget", "8GiB"),
+    "predict": ("--gpu", "t4"),
+    "plan": ("--epochs", "1", "--samples", "64", "--batch", "8", "--gpu", "t4"),
+}
+
+
+@pytest.mark.parametrize("verb", ASKED)
+def test_a_step_that_exits_is_no_success(gpugap, verb: str):
+    answer = gpugap.here(verb, gpugap.step_file(EXITS), *ASKED[verb])
+    assert answer.returncode == 2, answer.stderr
+    assert answer.stdout == ""
+    assert "train.py:make_step ends the program (train.py:3): SystemExit: 0" in answer.stderr
+
+
+def test_a_command_line_of_the_steps_own_is_not_gpugaps(gpugap):
+    parsed = STEP.replace("import torch", "import argparse, torch", 1).replace(
+        "    model =", "    argparse.ArgumentParser().parse_args()\n    model ="
+    )
+    answer = gpugap.here("fit", gpugap.step_file(parsed), "--ci", "--budget", "8GiB")
+    assert answer.returncode == 0, answer.stderr
+    assert answer.stdout.startswith("FITS")
+
+
 def test_a_gpu_of_ones_own(gpugap):
     row = 'key = "mine"\nname = "My GPU"\nvendor = "NVIDIA"\ncategory = "consumer"\narchitecture = "Ampere"\n'
     row += 'release_date = "2020"\nmemory_gib = 8\nmemory_type = "GDDR6"\nmemory_bandwidth_gb_per_s = 448\n'

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from gpugap.core.cell import Cell  # noqa: E402
+from gpugap.core.oplist import OpList  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks.torch import nets, trace  # noqa: E402
 from gpugap.frameworks.torch.nets.transformer import GPT2, ViT, language_loss  # noqa: E402
@@ -17,10 +20,16 @@ from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
 from gpugap.workloads import workload  # noqa: E402
 from gpugap.workloads.data import load_batch  # noqa: E402
 from gpugap.workloads.weights import initial_weights  # noqa: E402
-from trace_meter import as_the_cpu_can, real_peak, traced_peak, tracker_peak  # noqa: E402
+from trace_meter import (  # noqa: E402
+    AGREEMENT,
+    as_the_cpu_can,
+    disagreement,
+    real_peaks,
+    traced_peak,
+    tracker_peak,
+)
 
 pytestmark = pytest.mark.torch
-AGREEMENT = 0.02
 
 
 @pytest.fixture(autouse=True)
@@ -65,20 +74,20 @@ def test_built_in_networks(name: str, precision: str, optimizer: str | None):
     step = built(name, 2)
     if optimizer:
         step.optimizers = named_optimizer(optimizer, step.models.parameters())
-    assert traced_peak(found) == pytest.approx(real_peak(step, precision), rel=AGREEMENT)
+    assert not disagreement(found, real_peaks(step, precision))
 
 
 def test_a_step_of_four_models():
     found = trace.trace(of_workload(workload("cyclegan@32"), "train"), Wish(1, both=False)).first
     assert found.flops == workload("cyclegan@32").flops(1, "train")
-    assert traced_peak(found) == pytest.approx(real_peak(built("cyclegan@32", 1), "fp32"), rel=AGREEMENT)
+    assert not disagreement(found, real_peaks(built("cyclegan@32", 1), "fp32"))
 
 
 @pytest.mark.parametrize(("name", "precision"), [("conv6@32", "fp32"), ("conv6@32", "bf16"), ("resnet18@32", "fp32")])
 def test_inference(name: str, precision: str):
     wish = Wish(4, "inference", precision, both=False)
     found = trace.trace(of_workload(workload(name), "inference"), wish).first
-    assert traced_peak(found) == pytest.approx(real_peak(built(name, 4, "inference"), precision), rel=AGREEMENT)
+    assert not disagreement(found, real_peaks(built(name, 4, "inference"), precision))
 
 
 OPTIMIZERS = [
@@ -110,7 +119,7 @@ def test_transformers_with_every_optimizer(make, optimizer: str, precision: str)
     wish = Wish(4, precision=precision, optimizer=optimizer, attention="math", both=False)
     found = trace.trace(of_step("net", step), wish).first
     step.optimizers = named_optimizer(optimizer, step.models.parameters())
-    assert traced_peak(found) == pytest.approx(real_peak(step, precision), rel=AGREEMENT)
+    assert not disagreement(found, real_peaks(step, precision))
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -120,28 +129,49 @@ def test_checkpointing(precision: str):
     found = trace.trace(of_step("net", step), wish).first
     plain = trace.trace(of_step("net", step), Wish(4, precision=precision, attention="math", both=False)).first
     _checkpoint(step)
-    real = real_peak(step, precision)
-    assert traced_peak(found) == pytest.approx(real, rel=AGREEMENT)
+    assert not disagreement(found, real_peaks(step, precision))
     assert traced_peak(found) < 0.9 * traced_peak(plain)
 
 
-def test_accumulation_by_hand():
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_accumulation_by_hand(precision: str):
     """Two parts of two samples: gradients of the first wait while the second runs."""
     step = gpt2()
-    found = trace.trace(of_step("net", step), Wish(4, attention="math", accumulation=2, both=False)).first
-    model, (tokens, _) = step.models, step.batch
-    part = tokens[:2].clone()
+    wish = Wish(4, precision=precision, attention="math", accumulation=2, both=False)
+    found = trace.trace(of_step("net", step), wish).first
+    part = step.batch[0][:2].clone()
+    step.batch = (part, part)
+    assert not disagreement(found, real_peaks(step, precision, parts=2))
+    whole = trace.trace(of_step("net", gpt2()), replace(wish, accumulation=1)).first
+    assert len(casts(found)) == 2 * len(casts(whole))  # of weights too: every pass casts them anew
+    assert bool(casts(found)) == (precision != "fp32")
+    update = next(place for place, op in enumerate(found.ops) if op.phase == "optimizer")
+    assert all(found.storages[copy].died <= update for copy in casts(found))
 
-    def run(step: Step) -> None:
-        step.optimizers.zero_grad(set_to_none=True)
-        for _ in range(2):
-            loss = language_loss(model(part), part) / 2
-            loss.backward()
-        step.optimizers.step()
-        return loss.detach()
 
-    real = Step(model, (part, part), None, step.optimizers, run=run)
-    assert traced_peak(found) == pytest.approx(real_peak(real, "fp32"), rel=AGREEMENT)
+def casts(oplist: OpList) -> list[int]:
+    """Storages of the copies in half precision that the forward passes make."""
+    made = (op for op in oplist.ops if op.name == "aten._to_copy" and op.phase == "forward" and op.dtype == "float32")
+    return [index for op in made for index in op.outputs]
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_an_activation_that_is_not_counted_is_noticed(precision: str):
+    """Any one of them, but for those below what is allowed: statistics of norms."""
+    step = gpt2()
+    found = trace.trace(of_step("net", step), Wish(4, precision=precision, attention="math", both=False)).first
+    real = real_peaks(step, precision)
+    assert not disagreement(found, real)
+    made = real.forward - sum(s.memory_bytes for s in found.storages if s.born < 0 and s.died != 0)
+    saved = [
+        place
+        for place, storage in enumerate(found.storages)
+        if storage.role == "activation" and storage.born >= 0 and storage.memory_bytes > AGREEMENT * made
+    ]
+    assert len(saved) > 40
+    for place in saved:
+        pieces = [replace(s, memory_bytes=0) if at == place else s for at, s in enumerate(found.storages)]
+        assert "forward" in disagreement(replace(found, storages=tuple(pieces)), real), found.storages[place]
 
 
 @pytest.mark.parametrize(
@@ -151,4 +181,4 @@ def test_against_torchs_own_tracker(make, optimizer: str):
     """`MemTracker` counts the same step on fake tensors, with hooks of its own."""
     source = of_step("net", make())
     wish = Wish(make().batch[0].shape[0], optimizer=optimizer, attention="math", both=False)
-    assert traced_peak(trace.trace(source, wish).first) == pytest.approx(tracker_peak(source, wish), rel=AGREEMENT)
+    assert traced_peak(trace.trace(source, wish).first) == pytest.approx(tracker_peak(source, wish), rel=0.002)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from factories import make_job
 from gpugap.core.errors import BadStepFile, UnknownName
 from gpugap.core.step import Step
 from gpugap.measure.job import Job
-from gpugap.measure.target import Target, as_step, parse_target
+from gpugap.measure.target import Target, as_step, load_factory, parse_target
 
 
 def write(path: Path, text: str | bytes) -> str:
@@ -118,6 +119,16 @@ def test_the_digest_changes_with_the_code(tmp_path: Path):
 def test_the_framework_is_the_one_the_file_imports(tmp_path: Path, source: str, framework: str):
     text = write(tmp_path / "own.py", f"{source}\nmake_step = 0\n")
     assert parse_target(text).framework == framework
+
+
+def test_the_file_and_its_factory_find_no_command_line_but_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "argv", ["gpugap", "fit", "--batch", "64"])
+    kept = sys.argv
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    source = "import sys\nseen = [*sys.argv]\ndef build(b, d): return seen, [*sys.argv], b\n"
+    path = write(tmp_path / "own_argv.py", source)
+    assert load_factory(parse_target(f"{path}:build"))(3, "cpu") == ([path], [path], 3)
+    assert sys.argv is kept
 
 
 def test_a_bare_callable_becomes_a_step():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -20,7 +20,7 @@ class Step:
     Attributes:
         models: one model, or a sequence of them; the default body runs the first.
         batch: ``(inputs, targets)``, or the inputs alone where there are no targets. Inputs may be a tensor, a tuple
-            (positional arguments) or a dict (keyword arguments).
+            (positional arguments) or a mapping (keyword arguments).
         loss: called as ``loss(outputs, targets)``, or ``loss(outputs)`` without targets; needed for training.
         optimizers: one optimizer or a sequence of them; all are stepped.
         run: optional body, called as ``run(step)``; returns the loss or the outputs.
@@ -59,6 +59,19 @@ class Step:
         if isinstance(self.batch, list | tuple) and len(self.batch) == 1:
             return self.batch[0], ()
         return self.batch, ()
+
+
+def leading(batch: Any) -> int | None:
+    """The number of samples of a batch: leading dimension of the first tensor or array in it; None without one.
+
+    Args:
+        batch: tensors, in sequences and mappings (Hugging Face's ``BatchEncoding`` is one, and no dict).
+    """
+    shape = getattr(batch, "shape", None)
+    if shape is not None:
+        return int(shape[0]) if len(shape) else None
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return next((found for found in map(leading, values) if found is not None), None)
 
 
 class MakeStep(Protocol):

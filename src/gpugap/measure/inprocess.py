@@ -12,7 +12,7 @@ from gpugap.core.cell import Cell
 from gpugap.core.errors import BadValue, MeasurementError
 from gpugap.core.record import Record
 from gpugap.core.setting import Setting
-from gpugap.core.step import Step
+from gpugap.core.step import Step, leading
 from gpugap.core.version import __version__
 from gpugap.frameworks import load
 from gpugap.measure.loop import run_window
@@ -84,12 +84,4 @@ def device_of(made: object) -> str:
 
 def batch_of(made: object) -> int | None:
     """Leading dimension of a step's first input; None when it has none to see."""
-    if not isinstance(made, Step):
-        return None
-    inputs = made.inputs_and_targets()[0]
-    if isinstance(inputs, dict):
-        inputs = next(iter(inputs.values()), None)
-    if isinstance(inputs, list | tuple):
-        inputs = inputs[0] if inputs else None
-    shape = getattr(inputs, "shape", None)
-    return int(shape[0]) if shape is not None and len(shape) else None
+    return leading(made.batch) if isinstance(made, Step) else None

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import functools
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -117,16 +119,34 @@ def load_step(target: Target, cell: Cell, workers: int | None = None) -> Step:
 
 
 def load_factory(target: Target) -> Callable[..., Any]:
-    """Runs the user's file in this process; its factory."""
+    """Runs the user's file in this process; its factory, which like the file finds no command line but its own name."""
     assert target.path is not None
     sys.path.insert(0, str(target.path.parent))
     spec = importlib.util.spec_from_file_location(target.path.stem, target.path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[target.path.stem] = module
-    spec.loader.exec_module(module)
+    path = str(target.path)
+    with _command_line(path):
+        spec.loader.exec_module(module)
     factory: Callable[..., Any] = getattr(module, target.function)
-    return factory
+
+    @functools.wraps(factory)
+    def make(*arguments: Any, **named: Any) -> Any:
+        with _command_line(path):
+            return factory(*arguments, **named)
+
+    return make
+
+
+@contextlib.contextmanager
+def _command_line(*words: str) -> Iterator[None]:
+    """Puts a command line in place of gpugap's, whose words an ``argparse`` of the user's would take for its own."""
+    kept, sys.argv = sys.argv, list(words)
+    try:
+        yield
+    finally:
+        sys.argv = kept
 
 
 def as_step(made: Step | Callable[[], Any], mode: str, name: str) -> Step:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import copy
+from collections.abc import Callable, Mapping, MutableMapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
+def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Callable[[], Any]:
     """The function that runs the step once and returns its loss or outputs, detached.
 
     Memory format, train or eval mode and gradient scaling (fp16) are prepared here, outside what is timed.
@@ -29,6 +30,8 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
         step: built-in or the user's.
         setting: precision and memory format.
         autocast_kind: device type for `torch.autocast`.
+        parts: forward and backward passes before the optimizer works, gradients added up; of no effect on inference and
+            on a body of the step's own.
     """
     modules = [model for model in step.model_list if isinstance(model, nn.Module)]
     for module in modules:
@@ -36,7 +39,7 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
     if setting.channels_last:
         for module in modules:
             _weights_channels_last(module)
-        step.batch = _channels_last(step.batch)
+        step.batch = with_tensors(step.batch, _channels_last)
     context = partial(autocast, setting, autocast_kind)
     if isinstance(step.run, Training) and setting.precision == "fp16":
         step.run.scale_losses(autocast_kind)
@@ -44,7 +47,8 @@ def body(step: Step, setting: Setting, autocast_kind: str) -> Callable[[], Any]:
         grad = torch.enable_grad if step.mode == "train" else _without_gradients(setting)
         return _own_body(step, step.run, context, grad)
     if step.mode == "train":
-        return _train_body(step, context, setting, autocast_kind)
+        scaler = torch.amp.GradScaler(autocast_kind, enabled=setting.precision == "fp16")
+        return _train_body(step, context, scaler, parts)
     return _inference_body(step, context, _without_gradients(setting))
 
 
@@ -74,24 +78,25 @@ def _inference_body(step: Step, context: Callable[[], Any], grad: Callable[[], A
     return once
 
 
-def _train_body(step: Step, context: Callable[[], Any], setting: Setting, kind: str) -> Callable[[], Any]:
+def _train_body(step: Step, context: Callable[[], Any], scaler: Any, parts: int) -> Callable[[], Any]:
+    """Forward passes and losses are under autocast, backward passes and optimizers are not."""
     inputs, targets = step.inputs_and_targets()
     call, loss_of, optimizers = _caller(step.model_list[0], inputs), step.loss, step.optimizer_list
     if loss_of is None or not optimizers:
         raise BadStepFile("a training Step needs a loss and an optimizer", "give both, or run=... with the whole step")
-    scaler = torch.amp.GradScaler(kind, enabled=setting.precision == "fp16")
+    scales = scaler.is_enabled()
 
     def once() -> Any:
         for optimizer in optimizers:
             optimizer.zero_grad(set_to_none=True)
-        with context():
-            loss = loss_of(call(), *targets)
-        if not scaler.is_enabled():
-            loss.backward()
+        for _ in range(parts):
+            with context():
+                loss = loss_of(call(), *targets)
+            (scaler.scale(loss) if scales else loss).backward()
+        if not scales:
             for optimizer in optimizers:
                 optimizer.step()
             return loss.detach()
-        scaler.scale(loss).backward()
         for optimizer in optimizers:
             scaler.step(optimizer)
         scaler.update()
@@ -114,15 +119,29 @@ def _weights_channels_last(module: nn.Module) -> None:
             parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
 
 
-def _channels_last(value: Any) -> Any:
-    """Every 4-d tensor in a batch in channels-last order; containers keep their type."""
-    if isinstance(value, torch.Tensor):
-        return value.contiguous(memory_format=torch.channels_last) if value.dim() == 4 else value
-    if isinstance(value, Mapping):
-        return {name: _channels_last(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_channels_last(item) for item in value) if type(value) in (list, tuple) else value
-    return value
+def _channels_last(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.contiguous(memory_format=torch.channels_last) if tensor.dim() == 4 else tensor
+
+
+def with_tensors(batch: Any, change: Callable[[torch.Tensor], torch.Tensor]) -> Any:
+    """A batch with every tensor in it changed; containers keep their type, but for mappings that cannot be written.
+
+    Args:
+        batch: tensors in lists, tuples, named tuples and mappings; other containers stay as they are.
+        change: of one tensor.
+    """
+    if isinstance(batch, torch.Tensor):
+        return change(batch)
+    if isinstance(batch, Mapping):
+        fresh: Any = copy.copy(batch) if isinstance(batch, MutableMapping) else dict(batch)
+        for name, item in batch.items():
+            fresh[name] = with_tensors(item, change)
+        return fresh
+    named = isinstance(batch, tuple) and hasattr(batch, "_fields")
+    if named or type(batch) in (list, tuple):
+        items = [with_tensors(item, change) for item in batch]
+        return type(batch)(*items) if named else type(batch)(items)
+    return batch
 
 
 def feed(step: Step, arrays: tuple[NDArray[np.float32], NDArray[np.int64]]) -> None:

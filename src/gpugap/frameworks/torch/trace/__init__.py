@@ -15,17 +15,18 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
-from gpugap.core.errors import GpugapError, Unsupported
+from gpugap.core.errors import BadStepFile, GpugapError, Unsupported
 from gpugap.core.oplist import OpList, Traced, traced
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.step import body
 from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
+from gpugap.frameworks.torch.trace.guessed import Guessed
 from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, described, on_host
 from gpugap.frameworks.torch.trace.recorder import Places, Recorder
 from gpugap.frameworks.torch.trace.sources import Source, with_batch
 from gpugap.frameworks.torch.trace.stand_ins import stand_ins
-from gpugap.frameworks.torch.trace.variants import changed
+from gpugap.frameworks.torch.trace.variants import changed, micro_steps
 from gpugap.frameworks.torch.trace.wish import Wish
 
 _MEASURE = "gpugap measure runs the step itself"
@@ -42,6 +43,7 @@ def trace(source: Source, wish: Wish) -> Traced:
     Raises:
         Unsupported: the step cannot be traced; says the operator and the user's line.
         UnknownName: no such optimizer.
+        BadStepFile: the step ends the program.
     """
     part = -(-wish.batch // wish.accumulation)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -54,7 +56,7 @@ def trace(source: Source, wish: Wish) -> Traced:
         try:
             twin = changed(source.build(2 * part, fake), wish) if source.again else with_batch(step, part, 2 * part)
             second = _Run(twin, wish, source.name, attention).oplist(2 * wish.batch)
-        except Exception as error:  # noqa: BLE001 - the first trace stands; the second tells that it failed
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the first trace stands; the second tells that it failed
             return Traced(first, why=f"at batch {2 * wish.batch} it raises {_line(error)}")
     return traced(first, second)
 
@@ -76,6 +78,9 @@ def _told(name: str) -> Iterator[None]:
         yield
     except GpugapError:
         raise
+    except SystemExit as error:
+        message = f"{name} ends the program{_place(error)}: {_line(error)}"
+        raise BadStepFile(message, "return a step; neither exit nor parse a command line there") from error
     except Exception as error:
         if any(mark in str(error) for mark in _NO_CUDA):
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
@@ -123,30 +128,28 @@ class _Run:
     def oplist(self, batch: int) -> OpList:
         """The record of the second run."""
         setting = Setting(self._wish.precision, channels_last=self._wish.channels_last)
-        once = body(self._step, setting, "cpu")
-        self._first_run(once)
+        once = body(self._step, setting, "cpu", micro_steps(self._wish))
+        guessed = self._first_run(once)
         recorder = Recorder(Places(dict(self._module_names())))
         self._hold(recorder)
-        with self._watched(recorder), recorder:
+        guessed.find(recorder)
+        with self._watched(recorder), guessed.watched(), recorder:
             result = once()
-        self._mark_gradients(recorder, self._names)
+        self._mark_gradients(recorder)
+        dropped = guessed.drop_unreached(recorder)
         recorder.finish()
-        del result
+        del result, dropped
         return self._written(recorder, batch)
 
-    def _first_run(self, once: Any) -> None:
+    def _first_run(self, once: Any) -> Guessed:
         """What the first step leaves behind: gradients and optimizer state; a body of its own is run for it."""
-        recorder = Recorder(Places({}))
+        guessed, recorder = Guessed(), Recorder(Places({}))
         with self._watched(recorder), recorder:
             if self._step.run is not None:
                 once()
-                return
-            for optimizer in self._optimizers:
-                for group in optimizer.param_groups:
-                    for parameter in group["params"]:
-                        if parameter.requires_grad:
-                            parameter.grad = torch.zeros_like(parameter)
-                optimizer.step()
+            elif self._wish.mode == "train":
+                guessed.give(self._parameters(), self._optimizers)
+        return guessed
 
     # -- names ---------------------------------------------------------------------------------------------------------
 
@@ -166,18 +169,16 @@ class _Run:
         for prefix, model in zip(self._paths, self._models, strict=True):
             for name, tensor in (*model.named_parameters(), *model.named_buffers()):
                 recorder.hold(tensor, "parameter", prefix + name)
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    recorder.hold(parameter, "parameter", self._names.get(id(parameter), ""))
-        self._mark_gradients(recorder, self._names)
+        for parameter in self._parameters():
+            recorder.hold(parameter, "parameter", self._names.get(id(parameter), ""))
+        self._mark_gradients(recorder)
         for optimizer in self._optimizers:
             for parameter, state in optimizer.state.items():
                 for key, value in state.items():
                     if isinstance(value, torch.Tensor):
                         recorder.hold(value, "optimizer", self._names.get(id(parameter), ""))
                         if on_host(optimizer, key, value):
-                            recorder.leave_out(value)
+                            recorder.leave_out(recorder.position(value))
         for tensor in _tensors(self._step.batch):
             recorder.hold(tensor, "input")
 
@@ -192,12 +193,16 @@ class _Run:
                 self._names.setdefault(id(parameter), f"parameter {len(self._names)}")
                 recorder.mark(parameter, "parameter", self._names[id(parameter)])
 
-    def _mark_gradients(self, recorder: Recorder, names: Mapping[int, str]) -> None:
-        for optimizer in self._optimizers:
-            for group in optimizer.param_groups:
-                for parameter in group["params"]:
-                    if parameter.grad is not None:
-                        recorder.mark(parameter.grad, "gradient", names.get(id(parameter), ""))
+    def _parameters(self) -> list[torch.Tensor]:
+        """Of models and of optimizers, each once."""
+        updated = (p for one in self._optimizers for group in one.param_groups for p in group["params"])
+        models = (p for model in self._models for p in model.parameters())
+        return list({id(parameter): parameter for parameter in (*models, *updated)}.values())
+
+    def _mark_gradients(self, recorder: Recorder) -> None:
+        for parameter in self._parameters():
+            if parameter.grad is not None:
+                recorder.mark(parameter.grad, "gradient", self._names.get(id(parameter), ""))
 
     @contextmanager
     def _watched(self, recorder: Recorder) -> Iterator[None]:
@@ -212,7 +217,7 @@ class _Run:
 
         def begin(optimizer: torch.optim.Optimizer, _args: Any, _named: Any) -> None:
             self._know(optimizer, recorder)
-            self._mark_gradients(recorder, self._names)
+            self._mark_gradients(recorder)
             recorder.updating = True
 
         def end(_optimizer: Any, _args: Any, _named: Any) -> None:
@@ -250,15 +255,13 @@ class _Run:
     def _written(self, recorder: Recorder, batch: int) -> OpList:
         trained = self._wish.mode == "train"
         counts = recorder.uncounted
-        updated = [p for one in self._optimizers for group in one.param_groups for p in group["params"]]
-        parameters = {id(p): p.numel() for p in (*(p for model in self._models for p in model.parameters()), *updated)}
         return OpList(
             name=self._name,
             mode=self._wish.mode,
             batch=batch,
             precision=self._wish.precision,
             optimizer=", ".join(dict.fromkeys(map(described, self._optimizers))) if trained else "",
-            parameters=sum(parameters.values()),
+            parameters=sum(parameter.numel() for parameter in self._parameters()),
             ops=tuple(recorder.ops),
             storages=tuple(recorder.storages()),
             attention=dict(self._attention.calls),

@@ -110,9 +110,14 @@ class Recorder(TorchDispatchMode):
         elif self.pieces[place[0]].role != "parameter":
             self.pieces[place[0]].role, self.pieces[place[0]].owner = role, owner
 
-    def leave_out(self, tensor: torch.Tensor) -> None:
-        """Counts a known storage as none of the device's: it lies in host memory on a GPU run."""
-        self.pieces[self._live[tensor.untyped_storage()._cdata][0]].memory_bytes = 0
+    def position(self, tensor: torch.Tensor) -> int:
+        """The place of a known storage among the pieces."""
+        place, _ = self._live[tensor.untyped_storage()._cdata]
+        return place
+
+    def leave_out(self, place: int) -> None:
+        """Counts a piece as none of the device's: a GPU run has it in host memory, or not at all."""
+        self.pieces[place].memory_bytes = 0
 
     def _adopt(self, storage: Any, born: int, role: Role | None = None, owner: str = "") -> int:
         index, key = len(self.pieces), storage._cdata

@@ -14,9 +14,10 @@ from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
 from gpugap.core.errors import Unsupported
-from gpugap.core.step import Step
+from gpugap.core.step import Step, leading
 from gpugap.core.workload import Workload
 from gpugap.frameworks.torch.nets import BUILDERS, assemble
+from gpugap.frameworks.torch.step import with_tensors
 from gpugap.frameworks.torch.trace.recorder import DATA_DEPENDENT
 
 _LARGEST_SHARE = 0.5
@@ -118,32 +119,23 @@ def _asked_bytes(func: Any, args: Any, named: Mapping[str, Any]) -> int:
     return 0
 
 
-def leading(batch: Any) -> int | None:
-    """The number of samples: leading dimension of the first tensor; None without one."""
-    if isinstance(batch, torch.Tensor):
-        return batch.shape[0] if batch.dim() else None
-    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
-    return next((found for found in map(leading, values) if found is not None), None)
-
-
 def with_batch(step: Step, old: int, new: int) -> Step:
-    """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new."""
-    return dataclasses.replace(step, batch=_resized(step.batch, old, new))
+    """The step on a batch of another size: every tensor of it whose leading dimension is the old size gets the new.
 
+    A tensor that is there twice (tokens as inputs and labels) stays one.
+    """
+    made: dict[int, torch.Tensor] = {}
 
-def _resized(value: Any, old: int, new: int) -> Any:
-    if isinstance(value, torch.Tensor):
-        if value.dim() and value.shape[0] == old:
-            grown = value.new_empty((new, *value.shape[1:]))
-            return grown.contiguous(memory_format=torch.channels_last) if _last(value) else grown
-        return value
-    if isinstance(value, dict):
-        return {key: _resized(item, old, new) for key, item in value.items()}
-    if isinstance(value, list | tuple) and type(value) in (list, tuple):
-        return type(value)([_resized(item, old, new) for item in value])
-    if isinstance(value, Mapping):
-        return type(value)(**{key: _resized(item, old, new) for key, item in value.items()})
-    return value
+    def resized(tensor: torch.Tensor) -> torch.Tensor:
+        if not tensor.dim() or tensor.shape[0] != old:
+            return tensor
+        if id(tensor) not in made:
+            grown = tensor.new_empty((new, *tensor.shape[1:]))
+            grown = grown.contiguous(memory_format=torch.channels_last) if _last(tensor) else grown
+            made[id(tensor)] = grown.requires_grad_(tensor.requires_grad)
+        return made[id(tensor)]
+
+    return dataclasses.replace(step, batch=with_tensors(step.batch, resized))
 
 
 def _last(value: torch.Tensor) -> bool:

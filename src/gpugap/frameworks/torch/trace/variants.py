@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -12,7 +12,6 @@ from torch.utils.checkpoint import checkpoint
 
 from gpugap.core.errors import Unsupported
 from gpugap.core.step import Step
-from gpugap.frameworks.torch.settings import autocast
 from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer
 from gpugap.frameworks.torch.trace.wish import Wish
 
@@ -76,36 +75,14 @@ def _checkpointed(forward: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def micro_steps(wish: Wish) -> int:
+    """Forward and backward passes of a traced step: every one behind the second is like it."""
+    return MICRO_STEPS if wish.accumulation > 1 else 1
+
+
 def _accumulate(step: Step, wish: Wish) -> None:
-    """Takes the batch to be one part of the whole; the body runs it as often as there is something new to see."""
-    if step.run is not None or step.loss is None:
+    """Takes the batch to be one part of the whole; its loss counts as such, and the body runs `micro_steps` of it."""
+    if step.run is not None or step.loss is None or step.mode != "train":
         raise Unsupported("a step with a body of its own decides itself how it accumulates", "change the step")
-    scaler = torch.amp.GradScaler("cpu", enabled=wish.precision == "fp16")
-    loss_of, model = step.loss, step.model_list[0]
-
-    def run(step: Step) -> Any:
-        inputs, targets = step.inputs_and_targets()
-        for optimizer in step.optimizer_list:
-            optimizer.zero_grad(set_to_none=True)
-        for _ in range(MICRO_STEPS):
-            with autocast(_setting(wish), "cpu"):
-                loss = loss_of(_called(model, inputs), *targets) / wish.accumulation
-            scaler.scale(loss).backward()
-        for optimizer in step.optimizer_list:
-            scaler.step(optimizer)
-        scaler.update()
-        return loss.detach()
-
-    step.run = run
-
-
-def _setting(wish: Wish) -> Any:
-    from gpugap.core.setting import Setting
-
-    return Setting(wish.precision)
-
-
-def _called(model: Any, inputs: Any) -> Any:
-    if isinstance(inputs, Mapping):
-        return model(**inputs)
-    return model(*inputs) if isinstance(inputs, list | tuple) else model(inputs)
+    loss_of = step.loss
+    step.loss = lambda *given: loss_of(*given) / wish.accumulation
