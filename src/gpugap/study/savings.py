@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 from gpugap.core.attention import Capability
 from gpugap.core.estimate import Estimate
+from gpugap.core.oplist import Traced
 from gpugap.predict.fit import Saving, judge
-from gpugap.predict.memory import Target, memory
+from gpugap.predict.memory import Target
+from gpugap.predict.totals import Totals
 from gpugap.study.tracing import Tracer, sized
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ def savings(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> 
         target: the GPU.
         max_batch: the largest batch that fits.
     """
-    now = memory(tracer.trace(wish).first, target.capability, channels_last=wish.channels_last).device
+    now = _device(tracer.trace(wish), wish, target)
     found = [
         saving
         for name, change, other in _changes(tracer, wish, target, max_batch)
@@ -44,8 +46,12 @@ def _tried(tracer: Tracer, told: tuple[str, str], wish: Wish, target: Target) ->
     traced = sized(tracer, replace(wish, both=False))
     if traced is None:
         return None
-    device = memory(traced.first, target.capability, channels_last=wish.channels_last).device
+    device = _device(traced, wish, target)
     return Saving(*told, device, judge(device, target.usable))
+
+
+def _device(traced: Traced, wish: Wish, target: Target) -> Estimate:
+    return Totals(traced.first, target.capability, channels_last=wish.channels_last).device(target.usable)
 
 
 def _changes(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> Iterator[tuple[str, str, Wish]]:

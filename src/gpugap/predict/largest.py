@@ -1,0 +1,130 @@
+"""The largest batch that fits a GPU: safely, likely and at best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+
+from gpugap.core.estimate import Estimate
+from gpugap.core.oplist import Traced
+from gpugap.predict.memory import Target
+from gpugap.predict.totals import Totals
+
+MOST_BATCH = 2**20
+"""No larger batch is tried, except up to the one asked for."""
+_TRIED = 64
+"""Batches that are tried below the largest that could fit, evenly apart: memory differs by 1/64 of it between them."""
+_HOW = "largest batch up to which the likely device total is within usable memory; low: its high end; high: its low end"
+_SEEN = f"{_TRIED} batches below were tried, or all where there are fewer"
+_AT_LEAST = "at least: no larger batch was tried; "
+_Fits = Callable[[int], bool]
+
+
+def largest_batch(traced: Traced, target: Target, *, channels_last: bool = False) -> Estimate:
+    """The largest batch that fits: value by the likely total, low (safe) by the high end, high by the low end.
+
+    Args:
+        traced: at two batch sizes.
+        target: the GPU.
+        channels_last: whether convolutions run channels-last.
+    """
+    if traced.second is None or traced.faster:
+        return _unknown(traced.why)
+    most = max(MOST_BATCH, traced.first.batch)
+    if not traced.why:
+        return _told(_tried(traced, target, most, channels_last=channels_last), most, f"{_HOW}; {_SEEN}")
+    drawn = _drawn(traced, target, most, channels_last=channels_last)
+    if drawn is None:
+        return _unknown(traced.why)
+    return _told(drawn, most, f"on a straight line through two batches, as {traced.why}; {_HOW}")
+
+
+def is_open(largest: Estimate) -> bool:
+    """Whether the largest batch may be larger than told."""
+    return largest.method.startswith(_AT_LEAST)
+
+
+def _told(found: Sequence[int], most: int, how: str) -> Estimate:
+    low, value, high = map(float, found)
+    how = _AT_LEAST + how if value >= most else how
+    return Estimate(value, low, high, None, "1", "predicted", how, None)
+
+
+def _unknown(why: str) -> Estimate:
+    return Estimate(None, None, None, None, "1", "predicted", f"unknown: {why}", None)
+
+
+def _tried(traced: Traced, target: Target, most: int, *, channels_last: bool) -> tuple[int, int, int]:
+    """Safe, likely and at best.
+
+    Totals do not always grow with the batch, as what is left over between blocks differs. So the last batch before the
+    first that does not fit counts, not the last that fits. Live tensors alone do grow.
+    """
+    usable = target.usable
+    least, at_best = usable.ends
+
+    @lru_cache(maxsize=4)
+    def totals(batch: int) -> Totals:
+        return Totals(traced.at(batch), target.capability, channels_last=channels_last)
+
+    top = _doubled(lambda batch: totals(batch).low() <= at_best, most)
+    grid = {1, *(math.ceil(top * part / _TRIED) for part in range(1, _TRIED + 1)), traced.first.batch}
+    batches = sorted(batch for batch in grid if 0 < batch <= top)
+    safe = _before_the_first(lambda batch: totals(batch).high(usable) <= least, batches)
+    rest = [batch for batch in batches if batch > safe]
+    likely = _before_the_first(lambda batch: totals(batch).value(usable) <= (usable.value or least), rest, safe)
+    return safe, likely, top
+
+
+def _doubled(fits: _Fits, most: int) -> int:
+    """The largest batch that fits, where totals grow with the batch; 0 where none does."""
+    good, batch = 0, 1
+    while fits(batch):
+        if batch == most:
+            return most
+        good, batch = batch, min(most, 2 * batch)
+    return _between(fits, good, batch)
+
+
+def _before_the_first(fits: _Fits, batches: Sequence[int], good: int = 0) -> int:
+    """The last batch before the first of some that does not fit; `good` is the one before them."""
+    for batch in batches:
+        if not fits(batch):
+            return _between(fits, good, batch)
+        good = batch
+    return good
+
+
+def _between(fits: _Fits, good: int, bad: int) -> int:
+    while bad - good > 1:
+        middle = (good + bad) // 2
+        if fits(middle):
+            good = middle
+        else:
+            bad = middle
+    return good
+
+
+def _drawn(traced: Traced, target: Target, most: int, *, channels_last: bool) -> tuple[int, int, int] | None:
+    """The same on the lines through both traces' totals with room to spare; None where these do not grow like lines.
+
+    What the trace at the batch asked for says of that batch itself holds all the same.
+    """
+    assert traced.second is not None
+    first, batch, usable = traced.first, traced.first.batch, target.usable
+    here, there = (Totals(one, target.capability, channels_last=channels_last) for one in (first, traced.second))
+    apart = traced.second.batch - batch
+    least, at_best = usable.ends
+    asked = (
+        (here.high(), there.high(), least, here.high(usable)),
+        (here.value(), there.value(), usable.value or least, here.value(usable)),
+        (here.low(), there.low(), at_best, here.low()),
+    )
+    if any(other <= one for one, other, _, _ in asked) or here.low() * apart < (there.low() - here.low()) * batch:
+        return None
+    found = []
+    for one, other, bound, total in asked:
+        on_line = math.floor(batch + (bound - one) * apart / (other - one))
+        found.append(min(most, max(on_line, batch if total <= bound else 0, *found)))
+    return found[0], found[1], found[2]
