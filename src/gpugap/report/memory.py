@@ -25,9 +25,9 @@ _USABLE: Style = {"stroke": "var(--bad)", "stroke_width": 2}
 _NOTE = (
     ": one bar a GPU, the likely device total by component, darkest first: {parts}. Whiskers reach from the least to "
     "the most that it can be; the red line is what a framework can use of the GPU. A step fits where the whole whisker "
-    "lies left of the line. The device total is what the step holds on that GPU, whose allocator gives unused memory back "
-    "before it fails; reserved is what it would hold with room to spare. Traced, not measured; not yet compared with "
-    "hardware."
+    "lies left of the line. The device total is what the step holds on that GPU, whose allocator gives unused memory "
+    "back before it fails; reserved is what it would hold with room to spare. Traced, not measured; not yet compared "
+    "with hardware."
 )
 _OVER = (
     "Allocated memory over one step in its steady state, operator by operator; shaded: forward, backward and "
@@ -161,8 +161,8 @@ def _table(fits: Sequence[Fit]) -> Html:
     for one in fits:
         memory = one.memory
         totals = [figures.shown(total) for total in (memory.allocated, memory.reserved, memory.device)]
-        least = "at least " if is_open(one.max_batch) else ""
-        batch, safe = (least + _count(end) for end in (one.max_batch.value, one.max_batch.low))
+        batch, safe = (_count(end) for end in (one.max_batch.value, one.max_batch.low))
+        batch = f"at least {batch}" if is_open(one.max_batch) else batch
         usable = figures.shown(one.target.usable)
         verdict = tag("span", one.verdict, css="verdict")
         ends = interval(memory.device)
