@@ -127,6 +127,8 @@ def test_on_a_gpu_with_little_memory_a_step_takes_what_it_can_run_within(dtype: 
     )
     assert sum(found.components_bytes.values()) == found.device.value
     assert found.device.low == spare.device.low
+    assert "with room to spare" in found.assumed["short memory"]
+    assert "short memory" not in spare.assumed
 
 
 def test_where_a_step_runs_in_no_way_its_total_is_that_with_room_to_spare():

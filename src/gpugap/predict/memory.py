@@ -10,6 +10,7 @@ from gpugap.core.attention import Capability
 from gpugap.core.errors import Unsupported
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList, Role
+from gpugap.core.units import gibibytes
 from gpugap.predict.replay import Replay
 from gpugap.predict.totals import CONTEXT, MIB, Totals, predicted
 from gpugap.predict.workspace import assumptions
@@ -126,8 +127,17 @@ def memory(
         _peak(oplist, likely.peak),
         likely.timeline_bytes,
         tuple(_phases(oplist)),
-        assumptions(oplist, capability) | {"context": context},
+        assumptions(oplist, capability) | {"context": context} | _short(totals, usable),
     )
+
+
+def _short(totals: Totals, usable: Estimate | None) -> dict[str, str]:
+    """Says what keeps the device total below the reserved one."""
+    spare, here = totals.device(), totals.device(usable)
+    if spare == here:
+        return {}
+    ends = f"{gibibytes(spare.value)}, at most {gibibytes(spare.high)}"
+    return {"short memory": f"unused segments are given back to run within it; with room to spare the total is {ends}"}
 
 
 def capability_of(text: str, name: str) -> Capability:
