@@ -123,7 +123,7 @@ def _drawn(traced: Traced, target: Target, most: int, *, channels_last: bool) ->
     )
     if any(other <= one for one, other, _, _ in asked) or here.low() * apart < (there.low() - here.low()) * batch:
         return None
-    found = []
+    found: list[int] = []
     for one, other, bound, total in asked:
         on_line = math.floor(batch + (bound - one) * apart / (other - one))
         found.append(min(most, max(on_line, batch if total <= bound else 0, *found)))
