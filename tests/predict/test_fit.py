@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from oplists import conv_step, linear_step, pair_step
+from oplists import MIB, conv_step, linear_step, op, pair_step
 
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import START, AttentionCall, OpList, Storage, Traced, traced
@@ -143,9 +143,27 @@ def test_a_step_that_changes_its_form_is_drawn_on_a_line():
 
 def test_the_line_knows_of_channels_last():
     """Half precision needs copies of a convolution's tensors only where images are not channels-last."""
-    bent = Traced(conv_step(16, dtype="float16"), conv_step(32, dtype="float16"), "its operators change")
-    plain, last = (largest_batch(bent, budget(12 * GIB, A100), channels_last=layout) for layout in (False, True))
-    assert plain.value < last.value
+
+    def step(batch: int) -> OpList:
+        """1 MiB a sample, and likely as much of workspace, up to 256 MiB."""
+        conv = op("conv", "forward", (0,), dtype="float16", written_bytes=batch * MIB)
+        return OpList("w", "inference", batch, "fp16", "", 0, (conv,), (Storage(batch * MIB, "temporary", 0, 1),))
+
+    bent = Traced(step(512), step(1024), "its operators change")
+    plain, last = (largest_batch(bent, budget(4 * GIB, A100), channels_last=layout) for layout in (False, True))
+    assert last.value == (4096 - 400)
+    assert plain.value == pytest.approx(4096 - 400 - 256, rel=0.1)
+    assert plain.low < last.low
+
+
+def test_a_line_is_not_led_astray_by_fragmentation():
+    """A line through the totals of VGG-16 at 16 and 32 would say half as many again as fit."""
+    target = budget(12 * GIB, A100)
+    tried = largest_batch(traced(conv_step(16), conv_step(32)), target)
+    drawn = largest_batch(Traced(conv_step(16), conv_step(32), "its operators change"), target)
+    assert drawn.low <= drawn.value <= 1.1 * tried.value
+    assert drawn.low > 0.7 * tried.low
+    assert drawn.high == pytest.approx(tried.high, rel=0.02)
 
 
 def test_the_line_does_not_contradict_the_batch_that_was_traced():

@@ -9,7 +9,7 @@ from functools import lru_cache
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import Traced
 from gpugap.predict.memory import Target
-from gpugap.predict.totals import Totals
+from gpugap.predict.totals import CONTEXT, Totals
 
 MOST_BATCH = 2**20
 """No larger batch is tried, except up to the one asked for."""
@@ -107,24 +107,30 @@ def _between(fits: _Fits, good: int, bad: int) -> int:
 
 
 def _drawn(traced: Traced, target: Target, most: int, *, channels_last: bool) -> tuple[int, int, int] | None:
-    """The same on the lines through both traces' totals with room to spare; None where these do not grow like lines.
+    """The same by the line through both traces' live bytes; None where these do not grow like one.
 
-    What the trace at the batch asked for says of that batch itself holds all the same.
+    What is held beyond them with room to spare jumps from batch to batch: the larger of both is taken, and above the
+    batches that were traced in proportion. What the trace at the batch asked for says of that batch holds all the same.
     """
     assert traced.second is not None
-    first, batch, usable = traced.first, traced.first.batch, target.usable
-    here, there = (Totals(one, target.capability, channels_last=channels_last) for one in (first, traced.second))
-    apart = traced.second.batch - batch
-    least, at_best = usable.ends
-    asked = (
-        (here.high(), there.high(), least, here.high(usable)),
-        (here.value(), there.value(), usable.value or least, here.value(usable)),
-        (here.low(), there.low(), at_best, here.low()),
-    )
-    if any(other <= one for one, other, _, _ in asked) or here.low() * apart < (there.low() - here.low()) * batch:
+    batch, usable = traced.first.batch, target.usable
+    both = [Totals(one, target.capability, channels_last=channels_last) for one in (traced.first, traced.second)]
+    here = both[0]
+    live = [one.replayed("least").allocated_bytes for one in both]
+    sample_bytes = (live[1] - live[0]) / (traced.second.batch - batch)
+    if sample_bytes <= 0 or here.low() < sample_bytes * batch:
         return None
-    found: list[int] = []
-    for one, other, bound, total in asked:
-        on_line = math.floor(batch + (bound - one) * apart / (other - one))
-        found.append(min(most, max(on_line, batch if total <= bound else 0, *found)))
-    return found[0], found[1], found[2]
+    least, at_best = usable.ends
+    ends = (
+        ("least", at_best, [one.low() for one in both], here.low()),
+        ("likely", usable.value or least, [one.value() for one in both], here.value(usable)),
+        ("most", least, [one.high() for one in both], here.high(usable)),
+    )
+    found = [most]
+    for name, bound, spare, total in ends:
+        room = bound - CONTEXT[name]
+        beyond = max(0, *(held - CONTEXT[name] - size for held, size in zip(spare, live, strict=True)))
+        may_live = min(room - beyond, room * max(live) / (max(live) + beyond))
+        on_line = batch + math.floor((may_live - live[0]) / sample_bytes)
+        found.append(min(found[-1], max(0, on_line, batch if total <= bound else 0)))
+    return found[3], found[2], found[1]
