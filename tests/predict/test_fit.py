@@ -142,7 +142,7 @@ def test_a_step_that_changes_its_form_is_drawn_on_a_line():
 
 
 def test_the_line_knows_of_channels_last():
-    """Half precision needs copies of a convolution's tensors only where images are not channels-last."""
+    """Half precision wants copies of a convolution's tensors where images are not channels-last, and does without."""
 
     def step(batch: int) -> OpList:
         """1 MiB a sample, and likely as much of workspace, up to 256 MiB."""
@@ -151,19 +151,18 @@ def test_the_line_knows_of_channels_last():
 
     bent = Traced(step(512), step(1024), "its operators change")
     plain, last = (largest_batch(bent, budget(4 * GIB, A100), channels_last=layout) for layout in (False, True))
-    assert last.value == (4096 - 400)
-    assert plain.value == pytest.approx(4096 - 400 - 256, rel=0.1)
-    assert plain.low < last.low
+    assert plain.value == pytest.approx(4096 - 400, rel=0.02)
+    assert plain.value <= last.value
+    assert plain.low < last.low  # a share of all that may be allocated is added for what is not traced
 
 
 def test_a_line_is_not_led_astray_by_fragmentation():
-    """A line through the totals of VGG-16 at 16 and 32 would say half as many again as fit."""
+    """VGG-16 at 32 reserves a third more than it must have: a line through such totals tells nothing of others."""
     target = budget(12 * GIB, A100)
     tried = largest_batch(traced(conv_step(16), conv_step(32)), target)
     drawn = largest_batch(Traced(conv_step(16), conv_step(32), "its operators change"), target)
-    assert drawn.low <= drawn.value <= 1.1 * tried.value
-    assert drawn.low > 0.7 * tried.low
-    assert drawn.high == pytest.approx(tried.high, rel=0.02)
+    for end in ("low", "value", "high"):
+        assert 0.85 * getattr(tried, end) < getattr(drawn, end) <= 1.02 * getattr(tried, end)
 
 
 def test_the_line_does_not_contradict_the_batch_that_was_traced():

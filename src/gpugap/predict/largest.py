@@ -109,8 +109,8 @@ def _between(fits: _Fits, good: int, bad: int) -> int:
 def _drawn(traced: Traced, target: Target, most: int, *, channels_last: bool) -> tuple[int, int, int] | None:
     """The same by the line through both traces' live bytes; None where these do not grow like one.
 
-    What is held beyond them with room to spare jumps from batch to batch: the larger of both is taken, and above the
-    batches that were traced in proportion. What the trace at the batch asked for says of that batch holds all the same.
+    What must be held beyond them is the larger of both, and above the batches that were traced in proportion. What the
+    trace at the batch asked for says of that batch holds all the same.
     """
     assert traced.second is not None
     batch, usable = traced.first.batch, target.usable
@@ -121,15 +121,16 @@ def _drawn(traced: Traced, target: Target, most: int, *, channels_last: bool) ->
     if sample_bytes <= 0 or here.low() < sample_bytes * batch:
         return None
     least, at_best = usable.ends
-    ends = (
-        ("least", at_best, [one.low() for one in both], here.low()),
-        ("likely", usable.value or least, [one.value() for one in both], here.value(usable)),
-        ("most", least, [one.high() for one in both], here.high(usable)),
+    ends: tuple[tuple[str, float, float, tuple[str, ...]], ...] = (
+        ("least", at_best, here.low(), ()),
+        ("likely", usable.value or least, here.value(usable), ("likely",)),
+        ("most", least, here.high(usable), ("likely", "most")),
     )
     found = [most]
-    for name, bound, spare, total in ends:
+    for name, bound, total, held in ends:
         room = bound - CONTEXT[name]
-        beyond = max(0, *(held - CONTEXT[name] - size for held, size in zip(spare, live, strict=True)))
+        tight = [one.tight_bytes(case) - size for one, size in zip(both, live, strict=True) for case in held]
+        beyond = max([0, *tight])
         may_live = min(room - beyond, room * max(live) / (max(live) + beyond))
         on_line = batch + math.floor((may_live - live[0]) / sample_bytes)
         found.append(min(found[-1], max(0, on_line, batch if total <= bound else 0)))

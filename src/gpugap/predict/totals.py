@@ -72,6 +72,22 @@ class Totals:
         """
         return predicted(self.low(), self.value(usable), self.high(usable))
 
+    def tight_bytes(self, name: str) -> float:
+        """About the least that the allocator must be given, within 1 %, for a case to run; without the context.
+
+        Args:
+            name: of the case.
+        """
+        low, high = 0.0, float(self.replayed(name).reserved_bytes)
+        while high - low > 0.01 * high:
+            middle = (low + high) / 2
+            try:
+                self._run(name, middle)
+                high = middle
+            except OutOfMemory:
+                low = middle
+        return high + self.untraced_bytes(name)
+
     def _total(self, name: str, found: Replay) -> int:
         return found.reserved_bytes + self._beside(name)
 
