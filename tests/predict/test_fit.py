@@ -137,7 +137,7 @@ def test_a_step_that_changes_its_form_is_drawn_on_a_line():
     bent = Traced(linear_step(64), linear_step(128), "its operators change")
     straight = largest_batch(both(64, 128), budget(4 * GIB, A100))
     found = largest_batch(bent, budget(4 * GIB, A100))
-    assert found.value == pytest.approx(straight.value, rel=0.05)
+    assert 0.94 * straight.value < found.value <= straight.value
     assert "straight line" in found.method
 
 

@@ -146,11 +146,10 @@ def test_an_uncertain_memory_counts_with_each_end():
 
 
 def test_the_least_that_a_step_runs_within():
-    """VGG-16 at batch 32 runs with hardly more than its live tensors, and takes a third more where there is room."""
+    """VGG-16's convolutions at batch 32 hold much more where there is room than they must have."""
     totals = Totals(conv_step(32), A100)
     tight, live = totals.tight_bytes("likely"), totals.replayed("least").allocated_bytes
-    assert live < tight < 1.05 * live
-    assert totals.replayed("likely").reserved_bytes > 1.3 * live
+    assert live < tight < 0.7 * totals.replayed("likely").reserved_bytes
     replay(conv_step(32), cases(A100)[1], tight)
     with pytest.raises(OutOfMemory):
         replay(conv_step(32), cases(A100)[1], 0.98 * tight)
