@@ -236,7 +236,9 @@ def _between(first: OpList, second: OpList, batch: int) -> OpList:
         batch=batch,
         ops=tuple(_ops_between(first, second, share)),
         storages=tuple(
-            replace(one, memory_bytes=_line(one.memory_bytes, other.memory_bytes, share))
+            one
+            if one.memory_bytes == other.memory_bytes
+            else replace(one, memory_bytes=_line(one.memory_bytes, other.memory_bytes, share))
             for one, other in zip(first.storages, second.storages, strict=True)
         ),
     )
