@@ -8,10 +8,8 @@ from typing import TYPE_CHECKING
 
 from gpugap.core.attention import Capability
 from gpugap.core.estimate import Estimate
-from gpugap.core.oplist import Traced
 from gpugap.predict.fit import Saving, judge
-from gpugap.predict.memory import Target
-from gpugap.predict.totals import Totals
+from gpugap.predict.memory import Target, memory
 from gpugap.study.tracing import Tracer, sized
 
 if TYPE_CHECKING:
@@ -32,7 +30,9 @@ def savings(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> 
         target: the GPU.
         max_batch: the largest batch that fits.
     """
-    now = _device(tracer.trace(wish), wish, target)
+    now = memory(
+        tracer.trace(wish).first, target.capability, usable=target.usable, channels_last=wish.channels_last
+    ).device
     found = [
         saving
         for name, change, other in _changes(tracer, wish, target, max_batch)
@@ -46,12 +46,8 @@ def _tried(tracer: Tracer, told: tuple[str, str], wish: Wish, target: Target) ->
     traced = sized(tracer, replace(wish, both=False))
     if traced is None:
         return None
-    device = _device(traced, wish, target)
+    device = memory(traced.first, target.capability, usable=target.usable, channels_last=wish.channels_last).device
     return Saving(*told, device, judge(device, target.usable))
-
-
-def _device(traced: Traced, wish: Wish, target: Target) -> Estimate:
-    return Totals(traced.first, target.capability, channels_last=wish.channels_last).device(target.usable)
 
 
 def _changes(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> Iterator[tuple[str, str, Wish]]:
