@@ -12,7 +12,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import START, AttentionCall, OpList, Storage
 from gpugap.predict.fit import budget
 from gpugap.predict.memory import COMPONENTS, capability_of, memory
-from gpugap.predict.replay import replay
+from gpugap.predict.replay import _Run, replay
 from gpugap.predict.totals import CONTEXT, Totals
 from gpugap.predict.workspace import CUBLAS, CUBLAS_HOPPER, Case, assumptions, cases
 
@@ -100,6 +100,19 @@ def test_a_convolution_does_without_workspace_where_memory_is_short():
     assert short.allocated_bytes <= short.reserved_bytes < spare.allocated_bytes
     with pytest.raises(OutOfMemory):
         replay(step, most, sum(short.roles_bytes.values()) - 1)
+
+
+def test_a_step_that_fails_after_the_second_does_not_run():
+    """Within this limit VGG-16 runs twice, and lacks in its third step what the second has given back and split."""
+    step, likely = conv_step(16), cases(A100)[1]
+    live, spare = 0.97 * replay(step, cases(A100)[0]).allocated_bytes, replay(step, likely).reserved_bytes
+    limit = live + (spare - live) * 2 / 25
+    run = _Run(step, likely, limit)
+    run.begin()
+    for place in range(2):
+        run.step(first=place == 0)
+    with pytest.raises(OutOfMemory):
+        replay(step, likely, limit)
 
 
 def test_attention_does_not_do_without_its_temporaries():

@@ -62,6 +62,7 @@ class CachingAllocator:
         allocated_bytes: in blocks in use, as ``torch.cuda.memory_allocated`` counts them.
         reserved_bytes: in segments, as ``torch.cuda.memory_reserved`` counts them.
         most_reserved_bytes: the most so far, as ``torch.cuda.max_memory_reserved`` counts it.
+        asked_bytes: of the driver so far, what was given back included.
     """
 
     def __init__(self, limit_bytes: float | None = None) -> None:
@@ -70,7 +71,7 @@ class CachingAllocator:
         self._held: dict[int, _Block] = {}
         self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
         self._at: dict[int, _Block] = {}
-        self._names, self._top = count(), 0
+        self._names, self.asked_bytes = count(), 0
 
     def allocate(self, memory_bytes: int) -> int:
         """Takes a block; returns the name under which it is freed. Nothing is taken for a request of 0 bytes.
@@ -120,8 +121,8 @@ class CachingAllocator:
                 raise OutOfMemory(f"{asked} bytes beyond {self.reserved_bytes} of {self._limit_bytes:.0f}")
         self.reserved_bytes += asked
         self.most_reserved_bytes = max(self.most_reserved_bytes, self.reserved_bytes)
-        block = _Block(self._top, asked, wanted <= SMALL)
-        self._top += asked
+        block = _Block(self.asked_bytes, asked, wanted <= SMALL)
+        self.asked_bytes += asked
         return block
 
     def _give_back(self) -> None:
