@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import START, Op, OpList, Storage, Traced, traced
@@ -50,6 +52,45 @@ def test_a_step_of_another_form_at_another_batch_is_told(change, why: str):
     assert found.at(4) == step(4)
     with pytest.raises(Unsupported, match="does not follow"):
         found.at(5)
+
+
+def pair(batch: int, features: int = 16) -> OpList:
+    """A step whose only operator is a difference of all pairs: the same operators at every batch."""
+    size = 4 * batch * batch * features
+    subtract = Op(
+        "aten.sub", "elementwise", "forward", "", "loss.py:3", "float32", (("elements", size),), 0, 0, 0, (0,)
+    )
+    return OpList("w", "inference", batch, "fp32", "", 0, (subtract,), (Storage(size, "temporary", 0, 1),))
+
+
+def test_what_grows_with_pairs_of_samples_is_told_though_it_is_no_product():
+    for first, second in ((4, 8), (8, 4), (1, 2)):
+        found = traced(pair(first), pair(second))
+        assert found.faster
+        assert "aten.sub (loss.py:3) grows faster than the batch" in found.why
+
+
+@pytest.mark.parametrize("field", ["read_bytes", "written_bytes", "flops"])
+def test_work_that_grows_faster_than_the_batch_is_told(field: str):
+    small, large = step(4), step(8)
+    most = 2 * getattr(small.ops[0], field)
+    told = [
+        traced(small, replace(large, ops=(replace(large.ops[0], **{field: size}),))).faster for size in (most, most + 1)
+    ]
+    assert told == [False, True]
+
+
+@given(st.integers(0, 10**6), st.integers(1, 10**4), st.integers(1, 64), st.integers(2, 5))
+def test_what_has_a_constant_and_a_part_a_sample_is_not_taken_for_faster(
+    constant: int, each: int, batch: int, times: int
+):
+    def sized(size: int) -> OpList:
+        storages = (Storage(128, "parameter", START, None), Storage(constant + each * size, "activation", 0, None))
+        return replace(step(size), storages=storages)
+
+    found = traced(sized(batch), sized(times * batch))
+    assert not found.why
+    assert found.at(7 * batch).storages[1].memory_bytes == constant + each * 7 * batch
 
 
 def test_one_trace_gives_one_batch():

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gpugap.core.errors import OutOfMemory
 from gpugap.predict.allocator import MIB, CachingAllocator, rounded, segment_bytes
 
 
@@ -96,16 +97,37 @@ def test_a_segment_stays_when_it_is_free_and_is_used_again():
     allocator = CachingAllocator()
     for _ in range(5):
         allocator.free(allocator.allocate(100 * MIB))
-    assert (allocator.allocated_bytes, allocator.reserved_bytes, allocator.peak_allocated_bytes) == (
-        0,
-        100 * MIB,
-        100 * MIB,
-    )
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (0, 100 * MIB)
+
+
+def test_where_memory_is_short_whole_segments_are_given_back():
+    allocator = CachingAllocator(limit_bytes=40 * MIB)
+    allocator.free(allocator.allocate(20 * MIB))
+    allocator.allocate(30 * MIB)  # 20 and 30 are more than 40
+    assert (allocator.allocated_bytes, allocator.reserved_bytes, allocator.most_reserved_bytes) == (30 * MIB,) * 3
+
+
+def test_a_segment_in_use_is_not_given_back():
+    allocator = CachingAllocator(limit_bytes=40 * MIB)
+    kept, left = allocator.allocate(5 * MIB), allocator.allocate(5 * MIB)  # of one segment of 20
+    small = allocator.allocate(1)
+    allocator.free(left)
+    allocator.free(small)
+    with pytest.raises(OutOfMemory):
+        allocator.allocate(21 * MIB)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (
+        5 * MIB,
+        20 * MIB,
+    )  # the small pool's is given back
+    allocator.allocate(20 * MIB)
+    allocator.free(kept)
+    assert (allocator.allocated_bytes, allocator.reserved_bytes) == (20 * MIB, 40 * MIB)
+    assert allocator.most_reserved_bytes == 40 * MIB
 
 
 def test_a_training_step_by_hand():
     """Linear(4096, 4096) with SGD on a batch of 4096, forward and backward, by hand from torch's own rules."""
-    allocator, square = CachingAllocator(), 4096 * 4096 * 4
+    allocator, square, most = CachingAllocator(), 4096 * 4096 * 4, 0
     weight, bias, inputs = (allocator.allocate(size) for size in (square, 4096 * 4, square))
     for _ in range(2):
         output = allocator.allocate(square)
@@ -113,10 +135,11 @@ def test_a_training_step_by_hand():
         of_output = allocator.allocate(square)
         allocator.free(output)
         of_weight, of_bias = allocator.allocate(square), allocator.allocate(4096 * 4)
+        most = max(most, allocator.allocated_bytes)
         for name in (of_output, loss, of_weight, of_bias):
             allocator.free(name)
     assert allocator.reserved_bytes == 4 * square + 2 * MIB
-    assert allocator.peak_allocated_bytes == 4 * square + 2 * 4096 * 4 + 512
+    assert most == 4 * square + 2 * 4096 * 4 + 512
     for name in (weight, bias, inputs):
         allocator.free(name)
     assert allocator.allocated_bytes == 0
@@ -140,3 +163,24 @@ def test_any_sequence_keeps_its_books(requests):
     for size in sorted((size for _, size in live), reverse=True)[:1]:
         allocator.allocate(size)
     assert allocator.reserved_bytes == held  # every segment is whole again
+
+
+@given(st.lists(st.tuples(st.integers(1, 40 * MIB), st.integers(0, 9)), max_size=60), st.integers(20, 200))
+def test_a_limit_holds_and_costs_nothing_where_there_is_room(requests, limit_mib: int):
+    """Never more than the limit is reserved; where all would be within it anyway, the limit changes nothing."""
+    short, spare, names, ran = CachingAllocator(limit_mib * MIB), CachingAllocator(), [], True
+    for size, drop in requests:
+        other = spare.allocate(size)
+        try:
+            names.append((short.allocate(size), other))
+        except OutOfMemory:
+            ran = False
+            break
+        if drop < 5:
+            one, other = names.pop(drop % len(names))
+            short.free(one)
+            spare.free(other)
+        assert short.allocated_bytes <= short.reserved_bytes <= short.most_reserved_bytes <= limit_mib * MIB
+    if spare.reserved_bytes <= limit_mib * MIB:
+        assert ran
+        assert (short.reserved_bytes, short.allocated_bytes) == (spare.reserved_bytes, spare.allocated_bytes)

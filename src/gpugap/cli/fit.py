@@ -82,7 +82,7 @@ def _lines(found: Fits, output: Output) -> None:
 
 
 def _show(found: Fits, output: Output) -> None:
-    from gpugap.study.fit import FIT_HEADER, fit_rows
+    from gpugap.predict.fit import FIT_HEADER, fit_rows
 
     first = found.fits[0]
     title = f"{first.workload}, {first.mode}, batch {first.batch}, {first.precision}"

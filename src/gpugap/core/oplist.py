@@ -156,11 +156,13 @@ class Traced:
         first: at the batch asked for.
         second: at another one; None where the step could not be traced there, and then no other batch follows.
         why: what stands against other batches; empty where they follow.
+        faster: whether that is a part that grows faster than the batch, so that not even totals lie on a line.
     """
 
     first: OpList
     second: OpList | None = None
     why: str = ""
+    faster: bool = False
 
     def at(self, batch: int) -> OpList:
         """The step at another batch size.
@@ -178,8 +180,10 @@ class Traced:
 
 
 def traced(first: OpList, second: OpList) -> Traced:
-    """Two traces of the same step, after it is checked that all that differs grows with the batch."""
-    return Traced(first, second, _difference(first, second))
+    """Two traces of the same step, after it is checked that all that differs grows in proportion with the batch."""
+    form = _difference(first, second)
+    faster = "" if form else _faster(*sorted((first, second), key=lambda one: one.batch))
+    return Traced(first, second, form or faster, bool(faster))
 
 
 def _difference(first: OpList, second: OpList) -> str:
@@ -191,13 +195,33 @@ def _difference(first: OpList, second: OpList) -> str:
     for one, other in zip(first.ops, second.ops, strict=True):
         if one.name != other.name or one.outputs != other.outputs:
             return f"{one.name} runs where {other.name} runs at another batch; trace that batch itself with --batch"
-        grown = sum(a[1] != b[1] for a, b in zip(one.dimensions, other.dimensions, strict=True))
-        if grown > 1 and one.kind in ("gemm", "attention"):
-            return f"{one.name} ({one.source}) grows faster than the batch; trace that batch itself with --batch"
     for piece, twin in zip(first.storages, second.storages, strict=True):
         if (piece.born, piece.died, piece.role) != (twin.born, twin.died, twin.role):
             return "its memory is held in another order at another batch; trace that batch itself with --batch"
     return ""
+
+
+def _faster(small: OpList, large: OpList) -> str:
+    """What grows faster than the batch, by two batches of the same form; empty where nothing does.
+
+    Of any a + b n with a and b not below 0, k times the batch takes at most k times as much. A product is told by its
+    dimensions too: it is the more exact of both where a constant hides what grows.
+    """
+    times = large.batch / small.batch
+    for one, other in zip(small.ops, large.ops, strict=True):
+        grown = sum(a[1] != b[1] for a, b in zip(one.dimensions, other.dimensions, strict=True))
+        work = ((one.read_bytes, other.read_bytes), (one.written_bytes, other.written_bytes), (one.flops, other.flops))
+        if (grown > 1 and one.kind in ("gemm", "attention")) or any(more > times * less for less, more in work):
+            return _grows(one)
+    for piece, twin in zip(small.storages, large.storages, strict=True):
+        if twin.memory_bytes > times * piece.memory_bytes:
+            return _grows(small.ops[piece.born] if piece.born != START else None)
+    return ""
+
+
+def _grows(op: Op | None) -> str:
+    told = "what is there before the step" if op is None else op.name + (f" ({op.source})" if op.source else "")
+    return f"{told} grows faster than the batch; trace that batch itself with --batch"
 
 
 def _line(one: int, other: int, share: float) -> int:
@@ -212,7 +236,9 @@ def _between(first: OpList, second: OpList, batch: int) -> OpList:
         batch=batch,
         ops=tuple(_ops_between(first, second, share)),
         storages=tuple(
-            replace(one, memory_bytes=_line(one.memory_bytes, other.memory_bytes, share))
+            one
+            if one.memory_bytes == other.memory_bytes
+            else replace(one, memory_bytes=_line(one.memory_bytes, other.memory_bytes, share))
             for one, other in zip(first.storages, second.storages, strict=True)
         ),
     )

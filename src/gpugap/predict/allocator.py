@@ -6,8 +6,11 @@ default settings: no power-of-two rounding, no maximal split size, no expandable
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left, insort
 from itertools import count
+
+from gpugap.core.errors import OutOfMemory
 
 MIB = 1024**2
 SMALLEST = 512
@@ -50,27 +53,32 @@ class _Block:
 
 
 class CachingAllocator:
-    """The allocator's state during a replay on a device without bound.
+    """The allocator's state during a replay.
 
-    Before a real one fails it gives unused segments back to the driver; a replay does not, so that what it reserves is
-    what a device with enough memory would.
+    Args:
+        limit_bytes: what the driver can give; without bound where None, so that nothing is ever given back.
 
     Attributes:
         allocated_bytes: in blocks in use, as ``torch.cuda.memory_allocated`` counts them.
         reserved_bytes: in segments, as ``torch.cuda.memory_reserved`` counts them.
-        peak_allocated_bytes: the most so far.
+        most_reserved_bytes: the most so far, as ``torch.cuda.max_memory_reserved`` counts it.
+        asked_bytes: of the driver so far, what was given back included.
     """
 
-    def __init__(self) -> None:
-        self.allocated_bytes = self.reserved_bytes = 0
-        self.peak_allocated_bytes = 0
+    def __init__(self, limit_bytes: float | None = None) -> None:
+        self.allocated_bytes = self.reserved_bytes = self.most_reserved_bytes = 0
+        self._limit_bytes = math.inf if limit_bytes is None else limit_bytes
         self._held: dict[int, _Block] = {}
         self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
         self._at: dict[int, _Block] = {}
-        self._names, self._top = count(), 0
+        self._names, self.asked_bytes = count(), 0
 
     def allocate(self, memory_bytes: int) -> int:
-        """Takes a block; returns the name under which it is freed. Nothing is taken for a request of 0 bytes."""
+        """Takes a block; returns the name under which it is freed. Nothing is taken for a request of 0 bytes.
+
+        Raises:
+            OutOfMemory: the driver has no more to give, even after every unused segment is given back to it.
+        """
         name = next(self._names)
         if memory_bytes <= 0:
             return name
@@ -80,7 +88,6 @@ class CachingAllocator:
         block.free = False
         self._held[name] = block
         self.allocated_bytes += block.memory_bytes
-        self.peak_allocated_bytes = max(self.peak_allocated_bytes, self.allocated_bytes)
         return name
 
     def free(self, name: int) -> None:
@@ -108,10 +115,22 @@ class CachingAllocator:
 
     def _new_segment(self, wanted: int) -> _Block:
         asked = segment_bytes(wanted)
+        if self.reserved_bytes + asked > self._limit_bytes:
+            self._give_back()
+            if self.reserved_bytes + asked > self._limit_bytes:
+                raise OutOfMemory(f"{asked} bytes beyond {self.reserved_bytes} of {self._limit_bytes:.0f}")
         self.reserved_bytes += asked
-        block = _Block(self._top, asked, wanted <= SMALL)
-        self._top += asked
+        self.most_reserved_bytes = max(self.most_reserved_bytes, self.reserved_bytes)
+        block = _Block(self.asked_bytes, asked, wanted <= SMALL)
+        self.asked_bytes += asked
         return block
+
+    def _give_back(self) -> None:
+        """Every segment of which nothing is in use (``release_cached_blocks``)."""
+        whole = [block for block in self._at.values() if block.before is None and block.after is None]
+        for block in whole:
+            self._take(block)
+            self.reserved_bytes -= block.memory_bytes
 
     def _split(self, block: _Block, wanted: int) -> None:
         """Cuts what is left over off a block where that is large enough to be of use (``should_split``)."""

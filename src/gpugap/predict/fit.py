@@ -1,24 +1,23 @@
-"""Whether a step fits a GPU's memory, and the largest batch that does."""
+"""Whether a step fits a GPU's memory: the verdict, what takes less, and the row that is shown."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import html
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from gpugap.core.attention import Capability, attention_kernel
 from gpugap.core.estimate import Estimate
-from gpugap.core.oplist import OpList, Traced
-from gpugap.predict.memory import GIB, Memory, Target, device_total
+from gpugap.core.oplist import OpList
+from gpugap.core.table import html_table, text_table
+from gpugap.core.units import gibibytes
+from gpugap.predict.largest import is_open
+from gpugap.predict.memory import GIB, Memory, Target
 
 FitVerdict = Literal["FITS", "MARGINAL", "DOES NOT FIT"]
-VERDICTS: tuple[FitVerdict, ...] = ("FITS", "MARGINAL", "DOES NOT FIT")
 EXIT_CODES: Mapping[FitVerdict, int] = {"FITS": 0, "MARGINAL": 1, "DOES NOT FIT": 1}
-MOST_BATCH = 2**20
-_BATCHES = (
-    "largest batch whose likely device total is within usable memory; low: whose high end is, high: whose low end"
-)
-_CASES = ("most", "likely", "least")
+FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,7 @@ class Fit:
             low end is, else MARGINAL.
         memory: totals, components, peak and timeline.
         max_batch: value by the likely total, low by its high end (safe), high by its low end; unknown where no other
-            batch follows.
+            batch follows or nothing grows with it.
         uncounted: operators whose work is not known.
         savings: ranked, the least memory first; only where it does not safely fit.
     """
@@ -105,6 +104,42 @@ class Fit:
             "uncounted_ops": [{"op": name, "where": where} for name, where in self.uncounted.items()],
         }
 
+    def __repr__(self) -> str:
+        return text_table(FIT_HEADER, fit_rows([self]))
+
+    def _repr_html_(self) -> str:
+        return html_table(FIT_HEADER, escaped_rows([self]))
+
+
+def fit_rows(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
+    """One row a GPU, as `FIT_HEADER` names them."""
+    return [
+        (
+            one.target.name,
+            one.verdict,
+            gibibytes(one.memory.device.value),
+            f"{gibibytes(one.memory.device.low)} - {gibibytes(one.memory.device.high)}",
+            gibibytes(one.target.usable.value),
+            gibibytes(one.memory.allocated.value),
+            gibibytes(one.memory.reserved.value),
+            batch_words(one.max_batch),
+            one.memory.device.kind.upper(),
+        )
+        for one in fits
+    ]
+
+
+def escaped_rows(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
+    """The same for HTML."""
+    return [tuple(map(html.escape, row)) for row in fit_rows(fits)]
+
+
+def batch_words(found: Estimate) -> str:
+    """The largest batch for reading: ``56 (safe 48)``."""
+    if found.value is None:
+        return "unknown"
+    return f"{'at least ' if is_open(found) else ''}{found.value:.0f} (safe {found.low:.0f})"
+
 
 def judge(device: Estimate, usable: Estimate) -> FitVerdict:
     """FITS, MARGINAL or DOES NOT FIT; of an uncertain usable memory the end that makes the verdict hold counts."""
@@ -118,55 +153,6 @@ def judge(device: Estimate, usable: Estimate) -> FitVerdict:
 def suits(oplist: OpList, capability: Capability) -> bool:
     """Whether a trace holds for a GPU: it would choose the same attention kernels."""
     return all(attention_kernel(call, capability) == kernel for call, kernel in oplist.attention.items())
-
-
-def largest_batch(traced: Traced, target: Target, *, channels_last: bool = False) -> Estimate:
-    """The largest batch that fits, safely, likely and at best.
-
-    Args:
-        traced: at two batch sizes.
-        target: the GPU.
-        channels_last: whether convolutions run channels-last.
-    """
-    if traced.second is None:
-        return Estimate(None, None, None, None, "1", "predicted", f"unknown: {traced.why}", None)
-    least, most = target.usable.ends
-    bounds = {"most": least, "likely": target.usable.value or least, "least": most}
-
-    def total(case: str) -> Callable[[int], float]:
-        def at(batch: int) -> float:
-            return device_total(traced.at(batch), target.capability, case, channels_last=channels_last)
-
-        return at if not traced.why else _straight(traced, target, case)
-
-    found = [_largest(total(case), bounds[case], traced.first.batch) for case in _CASES]
-    low, value, high = found[0], max(found[0], found[1]), max(found)
-    how = f"{_BATCHES}; on a straight line through two batches, as {traced.why}" if traced.why else _BATCHES
-    return Estimate(float(value), float(low), float(high), None, "1", "predicted", how, None)
-
-
-def _straight(traced: Traced, target: Target, case: str) -> Callable[[int], float]:
-    """The device total on the line through both traces."""
-    assert traced.second is not None
-    first, second = (device_total(one, target.capability, case) for one in (traced.first, traced.second))
-    slope = (second - first) / (traced.second.batch - traced.first.batch)
-    return lambda batch: first + slope * (batch - traced.first.batch)
-
-
-def _largest(total: Callable[[int], float], bound: float, start: int) -> int:
-    """The largest batch whose total is within a bound; 0 where not even one sample is."""
-    if total(1) > bound:
-        return 0
-    low, high = 1, max(2, start)
-    while high < MOST_BATCH and total(high) <= bound:
-        low, high = high, 2 * high
-    while high - low > 1:
-        middle = (low + high) // 2
-        if total(middle) <= bound:
-            low = middle
-        else:
-            high = middle
-    return low
 
 
 def budget(limit_bytes: float, capability: Capability) -> Target:

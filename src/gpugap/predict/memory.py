@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gpugap.core.attention import Capability
 from gpugap.core.errors import Unsupported
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList, Role
-from gpugap.predict.replay import Replay, replay
-from gpugap.predict.workspace import assumptions, cases
+from gpugap.core.units import gibibytes
+from gpugap.predict.replay import Replay
+from gpugap.predict.totals import CONTEXT, MIB, Totals, predicted
+from gpugap.predict.workspace import assumptions
 
-GIB, MIB = 1024**3, 1024**2
-CONTEXT = (200 * MIB, 400 * MIB, 800 * MIB)
-"""CUDA's context with the kernels that cuBLAS, cuDNN and PyTorch load: recalled from nvidia-smi beside
-``torch.cuda.memory_reserved`` on Turing to Hopper with CUDA 11.8 to 12.8, lazily loaded; not yet measured here."""
-METHOD = "liveness of a trace, caching allocator replayed; least, likely and most workspace; not yet run on hardware"
+GIB = 1024**3
 _NAMES: Mapping[Role, str] = {
     "parameter": "parameters",
     "gradient": "gradients",
@@ -73,8 +71,9 @@ class Memory:
 
     Attributes:
         allocated: in tensors and workspaces, as ``torch.cuda.max_memory_allocated``.
-        reserved: held by the caching allocator, as ``torch.cuda.max_memory_reserved``.
-        device: reserved and context, as ``nvidia-smi`` shows a process.
+        reserved: held by the caching allocator with room to spare, as ``torch.cuda.max_memory_reserved``.
+        device: what the allocator and the context hold on this GPU, as ``nvidia-smi`` shows a process: reserved and
+            context, less what the allocator gives back where memory is short. The verdict is about it.
         components_bytes: what the likely device total consists of, by name as in `COMPONENTS`.
         peak: when.
         timeline_bytes: the most allocated during each operator, likely case.
@@ -87,8 +86,8 @@ class Memory:
     device: Estimate
     components_bytes: Mapping[str, int]
     peak: Peak | None
-    timeline_bytes: tuple[int, ...]
-    phases: tuple[tuple[int, str], ...]
+    timeline_bytes: tuple[int, ...] = field(repr=False)
+    phases: tuple[tuple[int, str], ...] = field(repr=False)
     assumed: Mapping[str, str]
 
     def components(self) -> dict[str, Any]:
@@ -100,7 +99,9 @@ class Memory:
         }
 
 
-def memory(oplist: OpList, capability: Capability, *, channels_last: bool = False) -> Memory:
+def memory(
+    oplist: OpList, capability: Capability, *, usable: Estimate | None = None, channels_last: bool = False
+) -> Memory:
     """The memory of a step.
 
     The low ends are what certainly must be there: tensors, one workspace, the smallest context, no fragmentation. The
@@ -109,43 +110,34 @@ def memory(oplist: OpList, capability: Capability, *, channels_last: bool = Fals
     Args:
         oplist: traced for the GPU's attention kernels.
         capability: its compute capability.
+        usable: memory of the GPU, within which a step may run that takes more with room to spare; None for room to
+            spare.
         channels_last: whether convolutions run channels-last.
     """
-    known = cases(capability, channels_last=channels_last)
-    least, likely, most = (replay(oplist, case) for case in known)
-    untraced = int(known[2].untraced_share * most.allocated_bytes)
-    allocated = _estimate(least.allocated_bytes, likely.allocated_bytes, most.allocated_bytes + untraced)
-    reserved = _estimate(least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
-    ends = (least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced)
-    device = _estimate(*(end + context for end, context in zip(ends, CONTEXT, strict=True)))
-    context = " to ".join(f"{size // MIB}" for size in (CONTEXT[0], CONTEXT[2]))
-    context = f"{context} MiB, likely {CONTEXT[1] // MIB} (recalled, not measured)"
+    totals = Totals(oplist, capability, channels_last=channels_last)
+    least, likely, most = (totals.replayed(name) for name in ("least", "likely", "most"))
+    untraced = totals.untraced_bytes("most")
+    context = " to ".join(f"{CONTEXT[name] // MIB}" for name in ("least", "most"))
+    context = f"{context} MiB, likely {CONTEXT['likely'] // MIB} (recalled, not measured)"
     return Memory(
-        allocated,
-        reserved,
-        device,
-        _components(likely),
+        predicted(least.allocated_bytes, likely.allocated_bytes, most.allocated_bytes + untraced),
+        predicted(least.allocated_bytes, likely.reserved_bytes, most.reserved_bytes + untraced),
+        totals.device(usable),
+        _components(totals.replayed("likely", usable)),
         _peak(oplist, likely.peak),
         likely.timeline_bytes,
         tuple(_phases(oplist)),
-        assumptions(oplist, capability) | {"context": context},
+        assumptions(oplist, capability) | {"context": context} | _short(totals, usable),
     )
 
 
-def device_total(oplist: OpList, capability: Capability, name: str, *, channels_last: bool = False) -> int:
-    """One end of the device total without the rest.
-
-    Args:
-        oplist: traced for the GPU's attention kernels.
-        capability: its compute capability.
-        name: ``least``, ``likely`` or ``most``.
-        channels_last: whether convolutions run channels-last.
-    """
-    place = ("least", "likely", "most").index(name)
-    case = cases(capability, channels_last=channels_last)[place]
-    found = replay(oplist, case)
-    held = found.allocated_bytes if name == "least" else found.reserved_bytes
-    return held + int(case.untraced_share * found.allocated_bytes) + CONTEXT[place]
+def _short(totals: Totals, usable: Estimate | None) -> dict[str, str]:
+    """Says what keeps the device total below the reserved one."""
+    spare, here = totals.device(), totals.device(usable)
+    if spare == here:
+        return {}
+    ends = f"{gibibytes(spare.value)}, at most {gibibytes(spare.high)}"
+    return {"short memory": f"unused segments are given back to run within it; with room to spare the total is {ends}"}
 
 
 def capability_of(text: str, name: str) -> Capability:
@@ -160,17 +152,12 @@ def capability_of(text: str, name: str) -> Capability:
     return int(major), int(minor)
 
 
-def _estimate(low: int, value: int, high: int) -> Estimate:
-    low, high = min(low, value), max(high, value)
-    return Estimate(float(value), float(low), float(high), None, "B", "predicted", METHOD, None)
-
-
 def _components(found: Replay) -> dict[str, int]:
     sizes = {_NAMES[role]: size for role, size in found.roles_bytes.items()}
     sizes["workspace"] = found.workspace_bytes
     sizes["temporary"] += max(0, found.allocated_bytes - sum(sizes.values()))  # rests of blocks that were not cut off
     sizes["fragmentation"] = found.reserved_bytes - found.allocated_bytes
-    sizes["context"] = CONTEXT[1]
+    sizes["context"] = CONTEXT["likely"]
     return {name: sizes[name] for name in COMPONENTS}
 
 

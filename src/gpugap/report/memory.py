@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from gpugap.core.units import UNKNOWN, gibibytes
 from gpugap.predict.fit import Fit
+from gpugap.predict.largest import is_open
 from gpugap.report import figures, names
 from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, round_step
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
@@ -24,7 +25,9 @@ _USABLE: Style = {"stroke": "var(--bad)", "stroke_width": 2}
 _NOTE = (
     ": one bar a GPU, the likely device total by component, darkest first: {parts}. Whiskers reach from the least to "
     "the most that it can be; the red line is what a framework can use of the GPU. A step fits where the whole whisker "
-    "lies left of the line. Traced, not measured; not yet compared with hardware."
+    "lies left of the line. The device total is what the step holds on that GPU, whose allocator gives unused memory "
+    "back before it fails; reserved is what it would hold with room to spare. Traced, not measured; not yet compared "
+    "with hardware."
 )
 _OVER = (
     "Allocated memory over one step in its steady state, operator by operator; shaded: forward, backward and "
@@ -169,6 +172,7 @@ def _table(fits: Sequence[Fit]) -> Html:
         memory = one.memory
         totals = [figures.shown(total) for total in (memory.allocated, memory.reserved, memory.device)]
         batch, safe = (_count(end) for end in (one.max_batch.value, one.max_batch.low))
+        batch = f"at least {batch}" if is_open(one.max_batch) else batch
         usable = figures.shown(one.target.usable)
         verdict = tag("span", one.verdict, css="verdict")
         ends = interval(memory.device)

@@ -25,7 +25,7 @@ from gpugap.plan.owned import Reach, caution, reach
 from gpugap.plan.run import MOST_EPOCHS, MOST_SAMPLES, Run
 from gpugap.predict.fit import judge
 from gpugap.predict.latency.model import predict as step_on_gpu
-from gpugap.predict.memory import memory
+from gpugap.predict.totals import Totals
 from gpugap.store.exchange import read_file
 from gpugap.study.access_rows import GROUP_HEADER, group_rows
 from gpugap.study.calibration import gpu_of
@@ -234,9 +234,9 @@ def _predicted(step: str | Step, asked: _Asked) -> _Found:
     for one in asked.gpus:
         target = target_of(one)
         traced = tracer.trace(Wish(run.batch, "train", asked.precision, capability=target.capability)).first
-        need = memory(traced, target.capability).device
-        needs.append(need)
-        verdict = judge(need, target.usable)
+        totals = Totals(traced, target.capability)
+        needs.append(totals.device())
+        verdict = judge(totals.device(target.usable), target.usable)
         if verdict == "DOES NOT FIT":
             warnings.append(
                 f"{tracer.name}, batch {run.batch}, is left out on {one.name}: it does not fit in its memory"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 from gpugap.catalog import Gpu, gpu
 from gpugap.core.attention import Capability
 from gpugap.core.errors import BadValue, UnknownName
-from gpugap.core.estimate import Estimate
 from gpugap.core.step import Step
 from gpugap.core.table import html_table, text_table
-from gpugap.core.units import gibibytes
-from gpugap.predict.fit import Fit, budget, judge, largest_batch
+from gpugap.predict.fit import FIT_HEADER, Fit, budget, escaped_rows, fit_rows, judge
+from gpugap.predict.largest import largest_batch
 from gpugap.predict.memory import Target, capability_of, memory
 from gpugap.study.savings import savings
 from gpugap.study.tracing import Tracer, batch_for, check_names
@@ -22,7 +20,6 @@ from gpugap.study.tracing import Tracer, batch_for, check_names
 if TYPE_CHECKING:
     from gpugap.frameworks.torch.trace.wish import Wish
 
-FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
 _BUDGET_CAPABILITY: Capability = (8, 0)
 """Of the GPU that a budget without GPUs is judged for: an A100; consumer cards since have nearly its kernels."""
 
@@ -62,32 +59,7 @@ class Fits:
         return text_table(FIT_HEADER, fit_rows(self.fits))
 
     def _repr_html_(self) -> str:
-        return html_table(FIT_HEADER, (tuple(map(html.escape, row)) for row in fit_rows(self.fits)))
-
-
-def fit_rows(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
-    """One row a GPU, as `FIT_HEADER` names them."""
-    return [
-        (
-            one.target.name,
-            one.verdict,
-            gibibytes(one.memory.device.value),
-            f"{gibibytes(one.memory.device.low)} - {gibibytes(one.memory.device.high)}",
-            gibibytes(one.target.usable.value),
-            gibibytes(one.memory.allocated.value),
-            gibibytes(one.memory.reserved.value),
-            batch_words(one.max_batch),
-            one.memory.device.kind.upper(),
-        )
-        for one in fits
-    ]
-
-
-def batch_words(found: Estimate) -> str:
-    """The largest batch for reading: ``56 (safe 48)``."""
-    if found.value is None:
-        return "unknown"
-    return f"{found.value:.0f} (safe {found.low:.0f})"
+        return html_table(FIT_HEADER, escaped_rows(self.fits))
 
 
 def step(
@@ -196,7 +168,7 @@ def target_of(found: Gpu) -> Target:
 
 def _one(tracer: Tracer, wish: Wish, target: Target, with_savings: bool) -> Fit:
     traced = tracer.trace(wish)
-    found = memory(traced.first, target.capability, channels_last=wish.channels_last)
+    found = memory(traced.first, target.capability, usable=target.usable, channels_last=wish.channels_last)
     verdict = judge(found.device, target.usable)
     largest = largest_batch(traced, target, channels_last=wish.channels_last)
     better = savings(tracer, wish, target, largest) if with_savings and verdict != "FITS" else ()

@@ -20,8 +20,9 @@ from gpugap.explain.gap import gap
 from gpugap.predict.fit import FitVerdict, judge
 from gpugap.predict.latency.bias import Common, common
 from gpugap.predict.latency.model import predict as step_on_gpu
-from gpugap.predict.memory import capability_of, memory
+from gpugap.predict.memory import capability_of
 from gpugap.predict.prediction import Method, Prediction
+from gpugap.predict.totals import Totals
 from gpugap.stats.intervals import throughput
 from gpugap.study.api import Measurement
 from gpugap.study.calibration import Calibration, Wanted, read_calibration
@@ -266,7 +267,7 @@ class _Judge:
 
     def __init__(self, channels_last: bool, wanted: bool) -> None:
         self._channels_last, self._wanted = channels_last, wanted
-        self._known: dict[tuple[int, Capability], Estimate] = {}
+        self._known: dict[tuple[int, Capability], Totals] = {}
 
     def __call__(self, one: Gpu, traced: Traced) -> FitVerdict | None:
         capability = _capability(one) if self._wanted else None
@@ -274,8 +275,9 @@ class _Judge:
             return None
         key = id(traced), capability
         if key not in self._known:
-            self._known[key] = memory(traced.first, capability, channels_last=self._channels_last).device
-        return judge(self._known[key], one.usable_memory())
+            self._known[key] = Totals(traced.first, capability, channels_last=self._channels_last)
+        usable = one.usable_memory()
+        return judge(self._known[key].device(usable), usable)
 
 
 @dataclass(frozen=True, slots=True)

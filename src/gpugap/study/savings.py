@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gpugap.core.attention import Capability
 from gpugap.core.estimate import Estimate
+from gpugap.core.oplist import Traced
 from gpugap.predict.fit import Saving, judge
 from gpugap.predict.memory import Target, memory
 from gpugap.study.tracing import Tracer, sized
@@ -47,7 +48,7 @@ def savings(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> 
         target: the GPU.
         max_batch: the largest batch that fits.
     """
-    now = memory(tracer.trace(wish).first, target.capability, channels_last=wish.channels_last).device
+    now = _device(tracer.trace(wish), wish, target)
     found: list[Saving] = []
     joined: list[_Change] = []
     for change in _changes(tracer, wish, target, max_batch):
@@ -61,6 +62,12 @@ def savings(tracer: Tracer, wish: Wish, target: Target, max_batch: Estimate) -> 
     return tuple(sorted(better, key=lambda saving: _likely(saving.device)))
 
 
+def _device(traced: Traced, wish: Wish, target: Target) -> Estimate:
+    """The device total of a traced step on a GPU."""
+    found = memory(traced.first, target.capability, usable=target.usable, channels_last=wish.channels_last)
+    return found.device
+
+
 def _likely(device: Estimate) -> float:
     assert device.value is not None
     return device.value
@@ -71,7 +78,7 @@ def _tried(tracer: Tracer, change: _Change, wish: Wish, target: Target) -> Savin
     traced = sized(tracer, replace(wish, both=False, **change.asked))
     if traced is None:
         return None
-    device = memory(traced.first, target.capability, channels_last=wish.channels_last).device
+    device = _device(traced, wish, target)
     return Saving(change.name, change.words, device, judge(device, target.usable))
 
 

@@ -19,9 +19,10 @@ from gpugap.plan.option import Excluded, Worker
 from gpugap.plan.parallel import link_of, parallel_step
 from gpugap.predict.fit import judge
 from gpugap.predict.latency.model import predict as step_on_gpu
-from gpugap.predict.memory import capability_of, memory
+from gpugap.predict.memory import capability_of
 from gpugap.predict.power import cpu_power, device_power
 from gpugap.predict.prediction import Prediction
+from gpugap.predict.totals import Totals
 from gpugap.stats.propagation import assumed, product, total
 from gpugap.study.calibration import gpu_of
 from gpugap.study.own_cpu import Ran
@@ -81,7 +82,7 @@ class Looker:
     ) -> None:
         self._tracer, self._wish, self._predictor = tracer, wish, predictor
         self._measured = {(device.key, one.cell.batch): one for one in measured if (device := gpu_of(one)) is not None}
-        self._memory: dict[tuple[int, Capability, int], Estimate] = {}
+        self._memory: dict[tuple[Capability, int], Totals] = {}
         self.corrections: list[str] = []
         self.needed: Estimate | None = None
         self.checkpoint_bytes = Estimate(None, None, None, None, "B", "predicted", "nothing was traced", None)
@@ -153,10 +154,11 @@ class Looker:
         return ops, capability
 
     def _check_memory(self, gpu: Gpu, ops: OpList, capability: Capability, name: str) -> None:
-        key = (id(ops) if ops.batch != self._wish.batch else 0, capability, ops.batch)
+        key = capability, ops.batch
         if key not in self._memory:
-            self._memory[key] = memory(ops, capability, channels_last=self._wish.channels_last).device
-        device, usable = self._memory[key], gpu.usable_memory()
+            self._memory[key] = Totals(ops, capability, channels_last=self._wish.channels_last)
+        usable = gpu.usable_memory()
+        device = self._memory[key].device(usable)
         if self.needed is None or (device.high or 0) < (self.needed.high or 0):
             self.needed = device
         verdict = judge(device, usable)
