@@ -43,7 +43,7 @@ def tried(monkeypatch):
     """Savings of a step whose changes take (value, low, high) bytes; what is not named takes what the step takes."""
 
     def found(sizes: dict[tuple[str, ...], tuple[int, int, int]], tracer: FakeTracer):
-        def memory(oplist, capability, *, channels_last=False):
+        def memory(oplist, capability, *, usable=None, channels_last=False):
             ends = sizes.get(oplist.changes, NOW)
             return SimpleNamespace(device=Estimate(*map(float, ends), None, "B", "predicted", "", None))
 
