@@ -13,6 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from gpugap.sensors.nvml import open_nvml
+
 STEPS = 3
 _MOST_EVENTS = 1_000_000
 
@@ -131,21 +133,9 @@ def recorded(run: Callable[[], dict[str, Any]], cuda: Any, path: Path) -> dict[s
     return found
 
 
-def _nvml() -> Any | None:
-    try:
-        import pynvml
-    except ImportError:
-        return None
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return None
-    return pynvml
-
-
 def main(asked: dict[str, Any]) -> None:
     """Prints the facts of the GPU, or where a configuration is asked for, what it takes."""
-    meter = DeviceMeter(_nvml(), asked["uuid"]) if "uuid" in asked else None
+    meter = DeviceMeter(open_nvml(), asked["uuid"]) if "uuid" in asked else None
 
     import torch
 

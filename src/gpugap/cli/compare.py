@@ -66,17 +66,11 @@ def of_cpu(records: Sequence[Record], side: str) -> list[Record]:
         UnknownName: no such side.
         InputError: nothing is left.
     """
-    from gpugap.core.errors import InputError, UnknownName
-    from gpugap.measure.spread import CPU_SIDES
+    from gpugap.core.errors import InputError
+    from gpugap.measure.spread import on_side
 
-    if side not in CPU_SIDES:
-        raise UnknownName("side of the CPU", side, CPU_SIDES)
-    tuned = {"default": False, "tuned": True}.get(side)
-    kept = [
-        record
-        for record in records
-        if tuned is None or record.cell.device != "cpu" or (record.cell.tuning not in (None, "default")) == tuned
-    ]
+    on_side(None, side)  # tells a bad side even where no record is the CPU's
+    kept = [record for record in records if record.cell.device != "cpu" or on_side(record.cell.tuning, side)]
     if records and not kept:
         raise InputError(f"nothing here was run on a CPU {side}", "gpugap records show lists the cells")
     return kept

@@ -18,6 +18,21 @@ CPU_SIDES = ("default", "tuned", "both")
 """Which cells of a CPU are wanted: as it comes, tuned, or both."""
 
 
+def on_side(tuning: str | None, side: str) -> bool:
+    """Whether a CPU's cell of this tuning is wanted; one whose record does not say ran as it comes.
+
+    Args:
+        tuning: of the cell.
+        side: one of `CPU_SIDES`.
+
+    Raises:
+        UnknownName: no such side.
+    """
+    if side not in CPU_SIDES:
+        raise UnknownName("side of the CPU", side, CPU_SIDES)
+    return side == "both" or (tuning in (None, "default")) == (side == "default")
+
+
 @dataclass(frozen=True, slots=True)
 class Host:
     """What planning needs to know of the machine.
@@ -118,7 +133,7 @@ def spread(request: Request, host: Host, data: str) -> list[PlannedCell]:
 
 def _side(cells: list[PlannedCell], side: str) -> list[PlannedCell]:
     """The cells of one side of the CPU; where there is no tuned one, the only one there is."""
-    wanted = [one for one in cells if side == "both" or (one.cell.tuning == "default") == (side == "default")]
+    wanted = [one for one in cells if on_side(one.cell.tuning, side)]
     return wanted or cells
 
 

@@ -27,7 +27,7 @@ from gpugap.report.markup import (
     tag,
     two_lines,
 )
-from gpugap.report.sheets import sheets
+from gpugap.report.sheets import laid_out, sheets
 from gpugap.report.strips import kept_places
 from gpugap.report.tables import shared_level
 
@@ -97,15 +97,8 @@ def _chart(cells: Sequence[CellSummary], contents: Contents, looks: Sequence[flo
     most = max(FEWEST, MOST_ON_PAGE // sum(len(runs(cell)) for cell in cells))
     drawn = []
     for place, groups in enumerate(sheets(cells, lambda cell: names.heading(cell.cell), _HEADING, _TALL + _GAP)):
-        lanes: list[_Lane] = []
-        headings: list[Row] = []
-        top = 0.0
-        for heading, members in groups:
-            headings.append({"y": top + 20, "text": heading})
-            top += _HEADING
-            for summary in members:
-                lanes.append(_Lane(summary, top, time_to_accuracy(summary)))
-                top += _TALL + _GAP
+        placed, headings, height = laid_out(groups, _HEADING, _TALL + _GAP)
+        lanes = [_Lane(one, middle - (_TALL + _GAP) / 2, time_to_accuracy(one)) for middle, one in placed]
         marks = [
             Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
             *_labels(lanes, contents),
@@ -113,7 +106,7 @@ def _chart(cells: Sequence[CellSummary], contents: Contents, looks: Sequence[flo
         ]
         told = "; ".join(f"{names.heading(one.summary.cell)}, {_told(one, contents)}" for one in lanes)
         about = f"Accuracy against time trained. {told}"
-        drawn.append(draw(marks, axis, round(top - _GAP + 10), f"accuracy{place}", about))
+        drawn.append(draw(marks, axis, height - _GAP + 6, f"accuracy{place}", about))
     return drawn
 
 

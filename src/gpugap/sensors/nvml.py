@@ -10,7 +10,7 @@ from gpugap.sensors.energy import NullMeter
 from gpugap.sensors.libraries import hip_is_loaded
 
 
-def _open() -> Any | None:
+def open_nvml() -> Any | None:
     """NVML, initialized; None without the package (extra ``nvidia``) or without a driver."""
     try:
         import pynvml
@@ -63,7 +63,7 @@ class NvmlMeter:
         self._handle = _handle(nvml, index)
 
     @classmethod
-    def find(cls, index: int, opener: Callable[[], Any | None] = _open) -> NvmlMeter | NullMeter:
+    def find(cls, index: int, opener: Callable[[], Any | None] = open_nvml) -> NvmlMeter | NullMeter:
         """The meter of a GPU, or a null meter with the reason where NVML, the GPU or its counter is missing."""
         nvml = opener()
         if nvml is None:
@@ -90,7 +90,7 @@ _HARMLESS = 0x0000000000000001 | 0x0000000000000002
 """NVML's reasons "GPU idle" and "application clocks setting" are no throttling."""
 
 
-def gpu_state(device: str, opener: Callable[[], Any | None] = _open) -> dict[str, Any]:
+def gpu_state(device: str, opener: Callable[[], Any | None] = open_nvml) -> dict[str, Any]:
     """Clocks, temperature and reasons for lowered clocks of one GPU now, harmless reasons left out.
 
     Args:
@@ -113,7 +113,7 @@ def gpu_state(device: str, opener: Callable[[], Any | None] = _open) -> dict[str
     return now | {"throttle_reasons": None if reasons is None else reasons & ~_HARMLESS}
 
 
-def gpu_states(opener: Callable[[], Any | None] = _open) -> list[dict[str, Any]]:
+def gpu_states(opener: Callable[[], Any | None] = open_nvml) -> list[dict[str, Any]]:
     """One entry a GPU: name, driver, memory, clocks, temperature, power limit, throttle reasons; None where unknown."""
     nvml = opener()
     if nvml is None:

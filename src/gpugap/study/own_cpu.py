@@ -8,7 +8,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from gpugap.core.cell import Cell
-from gpugap.core.errors import UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
 from gpugap.core.setting import USUAL_TUNINGS
@@ -16,7 +15,7 @@ from gpugap.core.step import Step
 from gpugap.explain.cells import CellSummary, environment_of, summarize
 from gpugap.explain.crossover import CpuTimes, OwnCpu
 from gpugap.measure.rates import HostRates, host_rates
-from gpugap.measure.spread import CPU_SIDES
+from gpugap.measure.spread import on_side
 from gpugap.measure.target import parse_target
 from gpugap.sensors.environment import capture
 from gpugap.tune.ladder import ladder
@@ -59,8 +58,7 @@ class Sought:
     cpu: str = "both"
 
     def __post_init__(self) -> None:
-        if self.cpu not in CPU_SIDES:
-            raise UnknownName("side of the CPU", self.cpu, CPU_SIDES)
+        on_side(None, self.cpu)  # tells a bad side before anything is read
 
 
 def sought(step: str | Step, mode: str, batch: int, cpu: str = "both") -> Sought:
@@ -116,7 +114,7 @@ def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
         one
         for one in runs
         if not (one.cell.tuning == "tuned-basic" and (one.cell.framework, one.cell.batch) in tuned)
-        and (wanted.cpu == "both" or (one.cell.tuning in (None, "default")) == (wanted.cpu == "default"))
+        and on_side(one.cell.tuning, wanted.cpu)
     ]
 
 
