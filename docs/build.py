@@ -19,7 +19,7 @@ from pathlib import Path
 import gpugap
 
 ROOT = Path(__file__).resolve().parents[1]
-RECORDS = "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
+RECORDS = "examples/records/2026-11-30-epyc-bf16-2-cores-quick.jsonl"
 VERBS = (
     "study",
     "measure",

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 from gpugap.cli.app import run  # noqa: E402 - after the skip
 
-EXAMPLE = Path(__file__).parents[2] / "examples/records/2026-11-24-epyc-2-cores-quick.jsonl"
+EXAMPLE = Path(__file__).parents[2] / "examples/records/2026-11-30-epyc-bf16-2-cores-quick.jsonl"
 ASKED = ("conv6", "--epochs", "90", "--samples", "50000", "--batch", "128", "--gpu", "t4,rtx-4090")
 
 
