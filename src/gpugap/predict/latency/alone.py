@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from gpugap.catalog.accelerators import Gpu
 from gpugap.core.oplist import Op
 from gpugap.predict.latency.artefact import Artefact, artefact
-from gpugap.predict.latency.chip import chip_of
+from gpugap.predict.latency.chip import TF32, Chip, chip_of
 from gpugap.predict.latency.conformal import spread_of
 from gpugap.predict.latency.kernels import Floats, kernels_of
 from gpugap.predict.latency.model import times_of
-from gpugap.predict.prediction import Domain, Method
+from gpugap.predict.latency.precision import check_double
+from gpugap.predict.prediction import Domain, Method, Worked
 
 TYPICAL = "typical"
 """The host of a GPU that was not seen."""
+_WORKED: Mapping[str, Worked] = {"float16": "half", "bfloat16": "half", "float64": "double", "tf32": "tf32"}
 _TWO_TENSORS = 1.5
 """More bytes read than written by this: two tensors go in, not one and a number."""
 
@@ -30,12 +32,12 @@ class Alone:
         seconds: of each call.
         factors: a time divided and multiplied by it holds `conformal.LEVEL` of the measured ones; None
             for baselines.
-        domain: whether the GPU was in the calibration data.
+        domains: of each call: whether the GPU was in the calibration data in its precision.
     """
 
     seconds: Floats
     factors: Floats | None
-    domain: Domain
+    domains: tuple[Domain, ...]
 
 
 def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model") -> Alone:
@@ -53,22 +55,34 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
         Unsupported: the catalog does not know enough of the GPU.
     """
     chip, known = chip_of(gpu), artefact()
+    calls = calls if chip.matrix[TF32] else [tuple(map(_single, call)) for call in calls]
     kernels = kernels_of([op for call in calls for op in call])
+    check_double(gpu, kernels)
     call_of = np.repeat(np.arange(len(calls)), [len(call) for call in calls])
     times = times_of(kernels, chip, known, method=method, within=False)
     busy = np.bincount(call_of, times.op_s[kernels.place], len(calls)).astype(np.float64)
-    domain = known.domain_of(gpu)
+    worked = [_WORKED.get(call[0].dtype, "single") for call in calls]
+    domain = {precision: known.domain_of(gpu, precision) for precision in set(worked)}
+    domains = tuple(domain[precision] for precision in worked)
     if method != "model":
-        return Alone(busy, None, domain)
+        return Alone(busy, None, domains)
     floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
     floor = np.bincount(call_of, floors[kernels.place], len(calls))
     seconds = np.maximum(floor, known.wait_share * floor + busy)
-    tested: Domain = "seen" if domain == "seen" else "unseen"  # every generation was left out in its turn
-    spreads = {
-        kind: spread_of(known.spreads, known.widening, chip, (tested, "alone", kind))[0].factor
-        for kind in {call[0].kind for call in calls}
-    }
-    return Alone(seconds, np.array([spreads[call[0].kind] for call in calls]), domain)
+    cases = [(known_in, call[0].kind) for known_in, call in zip(worked, calls, strict=True)]
+    spreads = {case: _factor(case, gpu, chip, known) for case in set(cases)}
+    return Alone(seconds, np.array([spreads[case] for case in cases]), domains)
+
+
+def _single(op: Op) -> Op:
+    return replace(op, dtype="float32") if op.dtype == "tf32" else op
+
+
+def _factor(case: tuple[Worked, str], gpu: Gpu, chip: Chip, known: Artefact) -> float:
+    """Of calls in single precision alone there are measurements; those of others are as far from them as can be."""
+    precision, kind = case
+    tested: Domain = known.tested_alone(gpu) if precision == "single" else "extrapolated"
+    return spread_of(known.spreads, known.widening, chip, (tested, "alone", kind))[0].factor
 
 
 def floor_of(op: Op, key: str, known: Artefact) -> float:

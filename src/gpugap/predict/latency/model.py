@@ -22,12 +22,12 @@ from gpugap.predict.latency.conformal import LEVEL, spread_of
 from gpugap.predict.latency.constants import Constants
 from gpugap.predict.latency.features import GROUPS, STEP, features_of, rows_of, step_features
 from gpugap.predict.latency.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
+from gpugap.predict.latency.precision import check_double, checked_like, in_tf32, precision_told, rate_of, worked_in
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)
 _LED = 0.1
 """A host whose share of a step is above this leads it: by the fitted sharpness it takes longer than the kernels."""
-_HALF = ("fp16", "bf16", "amp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,9 @@ def predict(
         Unsupported: the catalog does not know enough of the GPU.
         BadValue: no such method.
     """
-    chip, known, kernels = chip_of(gpu), artefact(), _kernels(_Same(ops))
+    chip, known = chip_of(gpu), artefact()
+    kernels = _kernels(_Same(ops), in_tf32(ops.precision, chip))
+    check_double(gpu, kernels)
     times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
     each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), host)
     ratio = 1.0 if calibration is None else calibration.ratio
@@ -78,20 +80,20 @@ def predict(
     return Prediction(
         gpu_id=gpu.key,
         gpu_name=gpu.name,
-        domain=known.domain_of(gpu, precision_of(ops)),
+        domain=known.domain_of(gpu, worked_in(ops, kernels)),
         method=method,
         workload=ops.name,
         mode=ops.mode,
         batch=ops.batch,
         precision=ops.precision,
-        step_time=_estimate(sum(parts.values()), (ops, gpu, chip), known, method, calibration),
+        step_time=_estimate(sum(parts.values()), (ops, kernels, gpu, chip), known, method, calibration),
         parts_s=parts,
         bound=max(_BOUNDS, key=lambda name: parts[name]),
         attention_kernel=", ".join(sorted(set(ops.attention.values()))),
         ops=_op_times(kernels, times, ratio, ops),
-        peak_flop_per_s=_peak(kernels, chip),
+        peak_flop_per_s=chip.product_flop_per_s[rate_of(kernels)],
         bandwidth_byte_per_s=chip.bandwidth_byte_per_s,
-        assumed=dict(ops.assumed) | _assumed(host, known, chip),
+        assumed=dict(ops.assumed) | _assumed(host, known, chip) | precision_told(ops, kernels, chip),
         uncounted=ops.uncounted,
     )
 
@@ -131,9 +133,9 @@ class _Same:
         return id(self.ops)
 
 
-@functools.lru_cache(maxsize=1)
-def _kernels(step: _Same) -> Kernels:
-    return kernels_of(step.ops.ops, tf32=step.ops.precision == "tf32")
+@functools.lru_cache(maxsize=2)
+def _kernels(step: _Same, tf32: bool) -> Kernels:
+    return kernels_of(step.ops.ops, tf32=tf32)
 
 
 def times_of(
@@ -251,32 +253,39 @@ def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tupl
     )
 
 
-def _peak(kernels: Kernels, chip: Chip) -> float:
-    """Of the precision that most of the arithmetic runs in."""
-    flops = np.bincount(kernels.rate, kernels.flops, len(chip.rates_flop_per_s))
-    return chip.rates_flop_per_s[int(np.argmax(flops))]
-
-
-def precision_of(ops: OpList) -> str:
-    """``half`` or ``single``, by what the step was set to."""
-    return "half" if ops.precision in _HALF else "single"
-
-
 def _estimate(
-    seconds: float, asked: tuple[OpList, Gpu, Chip], known: Artefact, method: Method, calibration: Common | None
+    seconds: float,
+    asked: tuple[OpList, Kernels, Gpu, Chip],
+    known: Artefact,
+    method: Method,
+    calibration: Common | None,
 ) -> Estimate:
-    ops, gpu, chip = asked
+    ops, kernels, gpu, chip = asked
     if method != "model":
         return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
-    precision = precision_of(ops)
-    domain = known.domain_of(gpu, precision)
-    case = (domain, precision, ops.mode)
-    found, name = spread_of(known.spreads, known.widening, chip, case)
+    worked = worked_in(ops, kernels)
+    like = checked_like(worked)
+    domain = known.domain_of(gpu, worked)
+    found, name = spread_of(known.spreads, known.widening, chip, (domain, like, ops.mode))
+    if like == "single" and _mostly_convolutions(kernels):
+        tested = known.tested_alone(gpu, "single")
+        single, other = spread_of(known.spreads, known.widening, chip, (tested, "alone", "conv"))
+        found, name = max((found, name), (single, other), key=lambda pair: pair[0].factor)
     how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
     if calibration is not None:
         how += f"; times {calibration.ratio:.3g}, measured: {calibration.source}"
     low, high = seconds / found.factor, seconds * found.factor
     return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)
+
+
+def _mostly_convolutions(kernels: Kernels) -> bool:
+    """Whether convolutions do most of the arithmetic.
+
+    Of such steps none was measured as a whole in single precision. Their interval is that of single convolutions, whose
+    errors need not average out over a step.
+    """
+    flops = np.bincount(kernels.place, minlength=len(kernels.distinct))[kernels.op] * kernels.flops
+    return bool(2 * flops[kernels.kind == KINDS.index("conv")].sum() > flops.sum())
 
 
 def _assumed(host: Host | None, known: Artefact, chip: Chip) -> dict[str, str]:

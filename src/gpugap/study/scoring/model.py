@@ -21,8 +21,8 @@ class Model:
         found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
         factors = found.factors.tolist() if found.factors is not None else [None] * len(calls)
         return [
-            Answer(value, value / factor if factor else None, value * factor if factor else None, found.domain, limited)
-            for value, factor in zip(found.seconds.tolist(), factors, strict=True)
+            Answer(value, value / factor if factor else None, value * factor if factor else None, domain, limited)
+            for value, factor, domain in zip(found.seconds.tolist(), factors, found.domains, strict=True)
         ]
 
     def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:
