@@ -163,9 +163,58 @@ def test_every_gpu_with_the_facts_is_answered_and_named():
 
 def test_what_was_seen_of_a_gpu_depends_on_the_precision():
     half = step(linear(512, 512, 512, "float16"), precision="fp16")
-    assert predict(half, gpu("t4")).domain == "unseen"
+    single = step(linear(512, 512, 512))
+    assert predict(half, gpu("t4")).domain == "extrapolated"  # Turing was measured in single precision alone
     assert predict(half, gpu("rtx-3090")).domain == "seen"
-    assert predict(step(linear(512, 512, 512)), gpu("rtx-3090")).domain == "unseen"
+    assert predict(half, gpu("rtx-3060-12gb")).domain == predict(single, gpu("rtx-3090")).domain == "unseen"
+    assert predict(single, gpu("rtx-4090")).domain == "extrapolated"
+    assert predict(step(linear(512, 512, 512), precision="tf32"), gpu("a100-pcie-40gb")).domain == "extrapolated"
+    double = predict(step(linear(512, 512, 512, "float64"), precision="fp64"), gpu("t4"))
+    assert double.domain == "extrapolated"
+    assert double.step_time.value > 10 * predict(single, gpu("t4")).step_time.value
+
+
+def test_a_precision_that_the_gpu_lacks_is_told_or_refused():
+    multiplied = linear(4096, 4096, 4096)
+    slow = predict(step(replace(multiplied, dtype="bfloat16"), precision="bf16"), gpu("v100-pcie-32gb"))
+    assert "no faster units" in slow.assumed["precision"]
+    plain, tf32 = (predict(step(multiplied, precision=one), gpu("t4")) for one in ("fp32", "tf32"))
+    assert tf32.step_time == plain.step_time
+    assert "no faster units" in tf32.assumed["precision"]
+    assert "precision" not in predict(step(multiplied, precision="tf32"), gpu("rtx-3090")).assumed
+    with pytest.raises(Unsupported, match="fp64_tflops"):
+        predict(step(linear(64, 64, 64, "float64"), precision="fp64"), gpu("apple-m1"))
+
+
+def test_pytorchs_own_tf32_in_convolutions_is_told():
+    convolved, multiplied = step(conv(dtype="float32")), step(linear(64, 64, 64))
+    assert "--precision tf32" in predict(convolved, gpu("a100-pcie-40gb")).assumed["TF32"]
+    assert "TF32" not in predict(convolved, gpu("t4")).assumed
+    assert "TF32" not in predict(multiplied, gpu("a100-pcie-40gb")).assumed
+
+
+def test_intervals_are_those_of_what_was_checked():
+    def width(work: OpList, key: str) -> float:
+        time = predict(work, gpu(key)).step_time
+        return time.high / time.value
+
+    multiplied, convolved = step(linear(512, 512, 512)), step(conv(dtype="float32"), linear(64, 64, 64))
+    spreads = artefact().spreads
+    assert width(multiplied, "t4") == pytest.approx(spreads["seen single"].factor)
+    assert width(convolved, "t4") == pytest.approx(spreads["seen alone conv"].factor)  # no whole one was measured
+    assert width(convolved, "a30") == pytest.approx(spreads["unseen alone conv"].factor)
+    assert width(step(linear(512, 512, 512), precision="tf32"), "a100-pcie-40gb") > width(multiplied, "a100-pcie-40gb")
+    assert width(multiplied, "rtx-4090") > width(multiplied, "a30")
+
+
+def test_matrix_units_of_cdna_multiply_single_precision():
+    work = linear(8192, 8192, 8192)
+    found = predict(step(work), gpu("mi210"))
+    assert found.peak_flop_per_s == 2 * gpu("mi210").peak_flop_per_s("fp32")
+    assert (
+        work.flops / found.peak_flop_per_s <= found.step_time.value < work.flops / gpu("mi210").peak_flop_per_s("fp32")
+    )
+    assert predict(step(work), gpu("mi300x")).peak_flop_per_s == gpu("mi300x").peak_flop_per_s("fp32")
 
 
 def test_one_measured_step_removes_the_common_bias():
@@ -198,7 +247,19 @@ def test_calls_alone_take_the_floor_or_wait_and_kernel():
     assert found.seconds[2] == pytest.approx(2 * floor)
     streamed = 3 * 4 * 2**30 / target.memory_bandwidth_bytes_per_s
     assert found.seconds[1] == pytest.approx(streamed / 0.9, rel=0.1)
-    assert found.domain == "seen"
+    assert found.domains == ("seen", "seen", "seen")
+
+
+def test_calls_in_other_precisions_are_extrapolated_and_tf32_is_as_fast_as_the_gpu_has_it():
+    row = {"op_kind": "linear", "gemm_m": 4096, "gemm_n": 4096, "gemm_k": 4096}
+    plain, tf32, half = (op_of_row({**row, **more}) for more in ({}, {"tf32": True}, {"dtype": "fp16"}))
+    ampere, turing = (alone([(plain,), (tf32,), (half,)], gpu(key)) for key in ("a100-pcie-40gb", "t4"))
+    assert ampere.domains == ("seen", "extrapolated", "unseen")
+    assert turing.domains == ("seen", "seen", "extrapolated")
+    assert ampere.seconds[1] < ampere.seconds[0] / 2
+    assert turing.seconds[1] == turing.seconds[0]
+    assert ampere.factors[2] > alone([(plain,)], gpu("h100-sxm")).factors[0]
+    assert alone([(plain,)], gpu("mi210")).factors[0] > alone([(plain,)], gpu("h100-sxm")).factors[0]
 
 
 @given(st.floats(1e-9, 1e3), st.floats(1e-9, 1e3), st.floats(1.0, 12.0))

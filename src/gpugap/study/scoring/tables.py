@@ -158,9 +158,9 @@ def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str
     """Other spellings: both passes for the whole, throughput for time, the name with its weights' tag for the model."""
     made = dict(columns)
     if kind == "models" and "measured_total_s" not in made and "measured_forward_s" in made:
-        forward = made["measured_forward_s"]
-        backward = made.get("measured_backward_s", [0.0] * len(forward))
-        made["measured_total_s"] = [_sum(passes) for passes in zip(forward, backward, strict=True)]
+        none = [None] * len(made["measured_forward_s"])
+        columns_of = (made.get(name, none) for name in ("measured_forward_s", "measured_backward_s", "phase"))
+        made["measured_total_s"] = [_whole(*passes) for passes in zip(*columns_of, strict=True)]
     if kind != "images":
         return made
     if "step_time_s" not in made and {"samples_per_s", "batch_size"} <= made.keys():
@@ -173,10 +173,11 @@ def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str
     return made
 
 
-def _sum(passes: Sequence[Any]) -> float | None:
-    """Of a forward and a backward pass; None where the first is no time."""
-    forward, backward = map(positive, passes)
-    return None if forward is None else forward + (backward or 0.0)
+def _whole(forward: Any, backward: Any, phase: Any) -> float | None:
+    """Time of both passes, of inference that of the first; None where one is missing."""
+    passes = [positive(forward)] if phase == "inference" else [positive(forward), positive(backward)]
+    known = [time_s for time_s in passes if time_s is not None]
+    return sum(known) if len(known) == len(passes) else None
 
 
 def positive(value: Any) -> float | None:
