@@ -17,7 +17,9 @@ from pathlib import Path
 from fitting.grow import COMMON
 from fitting.left_out import (
     Miss,
+    Tables,
     fits_without,
+    floors_missed,
     gpus_left_out,
     images_left_out,
     shapes_left_out,
@@ -65,20 +67,20 @@ def main() -> None:
     say("trees grown")
     known = with_half(single, images)
     say("half precision and the backward pass fitted")
-    misses = _left_out(data, (single, known), (language, images), say)
+    misses = _left_out((data, tables), (single, known), (language, images), say)
     write(given.out, _finished(known, tables, (language, images), misses))
     for case, numbers in summary(misses).items():
         print(f"{case}: {numbers['mean_percent']} % mean, {numbers['median_percent']} % median, n = {numbers['n']}")
 
 
 def _left_out(
-    data: Sample,
+    calls: tuple[Sample, Tables],
     made: tuple[Artefact, Artefact],
     steps: tuple[list[Step], list[Step]],
     tell: Callable[[str], None],
 ) -> list[Miss]:
-    """Everything that was left out once."""
-    single, known = made
+    """Everything that was left out once, and how far the floors of hosts are apart."""
+    (data, tables), (single, known) = calls, made
     smaller = replace(COMMON, trees=COMMON.trees * 5 // 8)
     misses: list[Miss] = []
     for group in data.calls:
@@ -86,7 +88,8 @@ def _left_out(
     tell("shapes left out")
     keys = sorted({one.chip.key for found in data.calls.values() for one in found})
     fits = fits_without(data, keys, smaller)
-    misses += gpus_left_out(data, fits)
+    misses += gpus_left_out(data, fits, tables)
+    misses += floors_missed(tables, single.constants)
     misses += transformers_left_out(steps[0], known, fits)
     tell("GPUs and families of transformers left out")
     misses += images_left_out(steps[1], single)

@@ -29,11 +29,17 @@ _KINDS = {
     "norm": ("ln",),
     "elementwise": tuple(kind for kind in TABLE_KINDS if kind not in ("bmm", "linear", "conv", "softmax", "ln")),
 }
+_FLOORS = tuple(kind for kind in _KINDS if kind != "conv")
+"""Small convolutions take several floors, which the spread of their kernels holds."""
 _SPREADS = {
     **{f"seen alone {kind}": tuple(f"shapes {name}" for name in names) for kind, names in _KINDS.items()},
-    **{f"unseen alone {kind}": tuple(f"ops, GPU {name}" for name in names) for kind, names in _KINDS.items()},
+    **{f"unseen alone {kind}": tuple(f"kernels, GPU {name}" for name in names) for kind, names in _KINDS.items()},
+    **{f"seen floor {kind}": tuple(f"floor {name}" for name in _KINDS[kind]) for kind in _FLOORS},
+    **{f"unseen floor {kind}": tuple(f"floor, GPU {name}" for name in _KINDS[kind]) for kind in _FLOORS},
     "seen alone": ("shapes",),
-    "unseen alone": ("ops, GPU",),
+    "unseen alone": ("kernels, GPU",),
+    "seen floor": ("floor ",),
+    "unseen floor": ("floor, GPU",),
     "seen single": ("transformers, family",),
     "unseen single": ("transformers, GPU",),
     "seen half inference": ("images inference, family",),

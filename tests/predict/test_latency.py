@@ -11,7 +11,7 @@ from oplists import linear_step, op
 from gpugap.catalog.accelerators import all_gpus, gpu
 from gpugap.core.errors import BadValue, Unsupported
 from gpugap.core.oplist import OpList
-from gpugap.predict.latency.alone import alone, floor_of
+from gpugap.predict.latency.alone import alone, floor_name, floor_of
 from gpugap.predict.latency.artefact import artefact
 from gpugap.predict.latency.base import base_of, either
 from gpugap.predict.latency.bias import common
@@ -193,17 +193,40 @@ def test_pytorchs_own_tf32_in_convolutions_is_told():
     assert "TF32" not in predict(multiplied, gpu("a100-pcie-40gb")).assumed
 
 
+def test_intervals_hold_hosts_of_all_sorts_where_the_host_is_not_known():
+    work, target = step(*[added(1)] * 500), gpu("v100-pcie-32gb")
+    found = predict(work, target)
+    assert found.step_time.low < 500 * 5e-6 < found.step_time.value < 500 * 30e-6 < found.step_time.high
+    assert "to 31 µs" in found.assumed["host"]
+    known = predict(work, target, Host(20e-6, "measured")).step_time
+    assert known.high / known.value == pytest.approx(artefact().spreads["seen single"].factor)
+    calibrated = predict(work, target, calibration=common(0.01, found.step_time.value, target.key, "record")).step_time
+    assert calibrated.value == pytest.approx(0.01)
+    assert calibrated.high / calibrated.value == pytest.approx(known.high / known.value)
+    large = predict(step(*[linear(8192, 8192, 8192)] * 9), target).step_time
+    assert large.high / large.value == pytest.approx(known.high / known.value)  # the host does not matter
+
+
+def test_no_interval_goes_below_the_peak_of_the_data_sheet():
+    multiplied, h100 = linear(8192, 8192, 8192), gpu("h100-sxm")
+    time = predict(step(multiplied, multiplied), h100).step_time
+    least = 2 * multiplied.flops / h100.peak_flop_per_s("fp32")
+    assert time.low == pytest.approx(least)
+    assert time.value / (time.high / time.value) < least  # the interval would have gone below
+
+
 def test_intervals_are_those_of_what_was_checked():
     def width(work: OpList, key: str) -> float:
         time = predict(work, gpu(key)).step_time
         return time.high / time.value
 
-    multiplied, convolved = step(linear(512, 512, 512)), step(conv(dtype="float32"), linear(64, 64, 64))
+    large = linear(8192, 8192, 8192)
+    multiplied, convolved = step(large), step(conv(batch=4096, dtype="float32"), linear(64, 64, 64))
     spreads = artefact().spreads
     assert width(multiplied, "t4") == pytest.approx(spreads["seen single"].factor)
     assert width(convolved, "t4") == pytest.approx(spreads["seen alone conv"].factor)  # no whole one was measured
     assert width(convolved, "a30") == pytest.approx(spreads["unseen alone conv"].factor)
-    assert width(step(linear(512, 512, 512), precision="tf32"), "a100-pcie-40gb") > width(multiplied, "a100-pcie-40gb")
+    assert width(step(large, precision="tf32"), "a100-pcie-40gb") > width(multiplied, "a100-pcie-40gb")
     assert width(multiplied, "rtx-4090") > width(multiplied, "a30")
 
 
@@ -224,6 +247,8 @@ def test_one_measured_step_removes_the_common_bias():
     assert found.step_time.value == pytest.approx(2 * plain.step_time.value)
     assert sum(found.parts_s.values()) == pytest.approx(found.step_time.value)
     assert "record.jsonl" in found.step_time.method
+    copied = predict(linear_step(8), gpu("t4"), calibration=twice, copy_bytes=10**7)
+    assert copied.parts_s["copy"] == copy_seconds(gpu("t4"), 10**7)  # what was measured has no copy
     with pytest.raises(ValueError, match="above 0"):
         common(0.0, 1.0, "t4", "")
 
@@ -258,8 +283,20 @@ def test_calls_in_other_precisions_are_extrapolated_and_tf32_is_as_fast_as_the_g
     assert turing.domains == ("seen", "seen", "extrapolated")
     assert ampere.seconds[1] < ampere.seconds[0] / 2
     assert turing.seconds[1] == turing.seconds[0]
-    assert ampere.factors[2] > alone([(plain,)], gpu("h100-sxm")).factors[0]
-    assert alone([(plain,)], gpu("mi210")).factors[0] > alone([(plain,)], gpu("h100-sxm")).factors[0]
+    kin, other = (alone([(plain,)], gpu(key)) for key in ("h100-sxm", "mi210"))
+    width = [found.high[-1] / found.seconds[-1] for found in (kin, ampere, other)]
+    assert width[0] < min(width[1:])
+
+
+def test_intervals_of_calls_hold_the_floors_of_other_hosts():
+    known = artefact()
+    lonely, long = (added(1),), (added(2**20),)
+    seen, unseen = (alone([lonely, long], gpu(key)) for key in ("p100-pcie", "a30"))
+    floors = [own[floor_name(lonely[0])] for key, own in known.floors.items() if key != "typical"]
+    assert unseen.low[0] < min(floors) < max(floors) < unseen.high[0]
+    assert seen.high[0] / seen.low[0] < unseen.high[0] / unseen.low[0]
+    assert unseen.high[1] / unseen.seconds[1] < unseen.high[0] / unseen.seconds[0]  # the host matters less
+    assert alone([lonely], gpu("t4"), method="roofline").low is None
 
 
 @given(st.floats(1e-9, 1e3), st.floats(1e-9, 1e3), st.floats(1.0, 12.0))

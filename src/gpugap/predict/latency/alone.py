@@ -9,7 +9,7 @@ import numpy as np
 
 from gpugap.catalog.accelerators import Gpu
 from gpugap.core.oplist import Op
-from gpugap.predict.latency.artefact import Artefact, artefact
+from gpugap.predict.latency.artefact import TYPICAL, Artefact, artefact
 from gpugap.predict.latency.chip import TF32, Chip, chip_of
 from gpugap.predict.latency.conformal import spread_of
 from gpugap.predict.latency.kernels import Floats, kernels_of
@@ -17,8 +17,6 @@ from gpugap.predict.latency.model import times_of
 from gpugap.predict.latency.precision import check_double
 from gpugap.predict.prediction import Domain, Method, Worked
 
-TYPICAL = "typical"
-"""The host of a GPU that was not seen."""
 _WORKED: Mapping[str, Worked] = {"float16": "half", "bfloat16": "half", "float64": "double", "tf32": "tf32"}
 _TWO_TENSORS = 1.5
 """More bytes read than written by this: two tensors go in, not one and a number."""
@@ -30,13 +28,14 @@ class Alone:
 
     Attributes:
         seconds: of each call.
-        factors: a time divided and multiplied by it holds `conformal.LEVEL` of the measured ones; None
-            for baselines.
+        low: lower end of the interval that holds `conformal.LEVEL` of the measured ones; None for baselines.
+        high: its upper end; likewise.
         domains: of each call: whether the GPU was in the calibration data in its precision.
     """
 
     seconds: Floats
-    factors: Floats | None
+    low: Floats | None
+    high: Floats | None
     domains: tuple[Domain, ...]
 
 
@@ -45,6 +44,8 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
 
     The first event is stamped at once on an idle GPU, which then waits for the host. Meanwhile the host goes on to the
     second event: a call whose kernels end before that takes the floor, any other takes the wait and its kernels.
+    The interval has both at their low ends, and both at their high ones: how far off kernels were, and how far apart
+    the floors of hosts are.
 
     Args:
         calls: each of one operator or of a few.
@@ -65,24 +66,36 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
     domain = {precision: known.domain_of(gpu, precision) for precision in set(worked)}
     domains = tuple(domain[precision] for precision in worked)
     if method != "model":
-        return Alone(busy, None, domains)
+        return Alone(busy, None, None, domains)
     floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
     floor = np.bincount(call_of, floors[kernels.place], len(calls))
-    seconds = np.maximum(floor, known.wait_share * floor + busy)
     cases = [(known_in, call[0].kind) for known_in, call in zip(worked, calls, strict=True)]
-    spreads = {case: _factor(case, gpu, chip, known) for case in set(cases)}
-    return Alone(seconds, np.array([spreads[case] for case in cases]), domains)
+    spreads = {case: _factors(case, gpu, chip, known) for case in set(cases)}
+    kernel, host = np.array([spreads[case] for case in cases]).T
+
+    def ended(waited: Floats, ran: Floats) -> Floats:
+        return np.asarray(np.maximum(waited, known.wait_share * waited + ran))
+
+    low, high = ended(floor / host, busy / kernel), ended(floor * host, busy * kernel)
+    return Alone(ended(floor, busy), low, high, domains)
 
 
 def _single(op: Op) -> Op:
     return replace(op, dtype="float32") if op.dtype == "tf32" else op
 
 
-def _factor(case: tuple[Worked, str], gpu: Gpu, chip: Chip, known: Artefact) -> float:
-    """Of calls in single precision alone there are measurements; those of others are as far from them as can be."""
+def _factors(case: tuple[Worked, str], gpu: Gpu, chip: Chip, known: Artefact) -> tuple[float, float]:
+    """How far off kernels and floors may be, as factors.
+
+    Of calls in single precision alone there are measurements; those of others are as far from them as can be. The floor
+    is that of the host: of a GPU that was not seen it is another one, whatever the GPU.
+    """
     precision, kind = case
     tested: Domain = known.tested_alone(gpu) if precision == "single" else "extrapolated"
-    return spread_of(known.spreads, known.widening, chip, (tested, "alone", kind))[0].factor
+    kernel, _ = spread_of(known.spreads, known.widening, chip, (tested, "alone", kind))
+    host = "seen" if gpu.key in known.floors else "unseen"
+    floor = next(known.spreads[name] for name in (f"{host} floor {kind}", f"{host} floor") if name in known.spreads)
+    return kernel.factor, floor.factor
 
 
 def floor_of(op: Op, key: str, known: Artefact) -> float:

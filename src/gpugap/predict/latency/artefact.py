@@ -20,6 +20,8 @@ from gpugap.predict.latency.trees import Trees, trees_of
 from gpugap.predict.prediction import Domain, Worked
 
 SCHEMA = "gpugap.calibration/1"
+TYPICAL = "typical"
+"""The host of a GPU that was not seen, among `Artefact.floors`."""
 NUMBERS, TREES = "calibration.json", "calibration.npz"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -12,7 +13,7 @@ from gpugap.catalog.accelerators import Gpu
 from gpugap.core.errors import BadValue
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList
-from gpugap.predict.latency.artefact import Artefact, artefact
+from gpugap.predict.latency.artefact import TYPICAL, Artefact, artefact
 from gpugap.predict.latency.base import Base, base_of, either
 from gpugap.predict.latency.baselines import sheet_seconds
 from gpugap.predict.latency.bias import Common
@@ -77,6 +78,11 @@ def predict(
     each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), host)
     ratio = 1.0 if calibration is None else calibration.ratio
     parts = _parts((each_s, step_s, copy_seconds(gpu, copy_bytes)), times.bound[kernels.place], ratio)
+    seconds = sum(parts.values())
+    hosts = _hosts(known) if host is None and calibration is None and method == "model" else ()
+    ends = [seconds - step_s + step_of(kernels, times, known.constants_for(chip.key), one)[1] for one in hosts] or [
+        seconds
+    ]
     return Prediction(
         gpu_id=gpu.key,
         gpu_name=gpu.name,
@@ -86,14 +92,14 @@ def predict(
         mode=ops.mode,
         batch=ops.batch,
         precision=ops.precision,
-        step_time=_estimate(sum(parts.values()), (ops, kernels, gpu, chip), known, method, calibration),
+        step_time=_estimate((ends[0], seconds, ends[-1]), (ops, kernels, gpu, chip), known, method, calibration),
         parts_s=parts,
         bound=max(_BOUNDS, key=lambda name: parts[name]),
         attention_kernel=", ".join(sorted(set(ops.attention.values()))),
         ops=_op_times(kernels, times, ratio, ops),
         peak_flop_per_s=chip.product_flop_per_s[rate_of(kernels)],
         bandwidth_byte_per_s=chip.bandwidth_byte_per_s,
-        assumed=dict(ops.assumed) | _assumed(host, known, chip) | precision_told(ops, kernels, chip),
+        assumed=dict(ops.assumed) | _assumed(host, known, chip, hosts) | precision_told(ops, kernels, chip),
         uncounted=ops.uncounted,
     )
 
@@ -237,10 +243,10 @@ def _parts(
     """What the time of operators, of the step and of its copy consists of."""
     each_s, step_s, copy_s = seconds
     parts: dict[str, float] = dict(zip(_BOUNDS, np.bincount(bound, each_s, 3).tolist(), strict=False))
-    parts |= {"host": max(0.0, step_s - float(each_s.sum())), "copy": copy_s}
+    parts["host"] = max(0.0, step_s - float(each_s.sum()))
     if parts["host"] > _LED * step_s:  # then launches wait for the host
         parts |= {"host": parts["host"] + parts["launch"], "launch": 0.0}
-    return {name: part * ratio for name, part in parts.items()}
+    return {name: part * ratio for name, part in parts.items()} | {"copy": copy_s}  # no measured step copies
 
 
 def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tuple[OpTime, ...]:
@@ -253,14 +259,24 @@ def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tupl
     )
 
 
+LAUNCH_S = 3e-6
+"""Host time of a launch alone: 2 to 4 µs (NVIDIA's "Getting Started with CUDA Graphs", 2019)."""
+
+
+def _hosts(known: Artefact) -> tuple[Host, Host]:
+    """The fastest host there is, and one that takes as long as the shortest single call of the calibration data."""
+    return Host(LAUNCH_S, "a launch alone"), Host(known.floors[TYPICAL][""], "the shortest single call")
+
+
 def _estimate(
-    seconds: float,
+    ends: tuple[float, float, float],
     asked: tuple[OpList, Kernels, Gpu, Chip],
     known: Artefact,
     method: Method,
     calibration: Common | None,
 ) -> Estimate:
     ops, kernels, gpu, chip = asked
+    fastest, seconds, slowest = ends
     if method != "model":
         return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
     worked = worked_in(ops, kernels)
@@ -274,7 +290,8 @@ def _estimate(
     how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
     if calibration is not None:
         how += f"; times {calibration.ratio:.3g}, measured: {calibration.source}"
-    low, high = seconds / found.factor, seconds * found.factor
+    least = min(seconds, float(kernels.by_op(fastest_possible(kernels, chip))[kernels.place].sum()))
+    low, high = max(least, fastest / found.factor), slowest * found.factor
     return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)
 
 
@@ -288,8 +305,10 @@ def _mostly_convolutions(kernels: Kernels) -> bool:
     return bool(2 * flops[kernels.kind == KINDS.index("conv")].sum() > flops.sum())
 
 
-def _assumed(host: Host | None, known: Artefact, chip: Chip) -> dict[str, str]:
-    typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator, the calibration data's typical host"
+def _assumed(host: Host | None, known: Artefact, chip: Chip, hosts: Sequence[Host]) -> dict[str, str]:
+    typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator"
+    if hosts:
+        typical += f"; the interval holds {' to '.join(f'{one.dispatch_s * 1e6:.0f}' for one in hosts)} µs"
     told = {"host": typical if host is None else f"{host.dispatch_s * 1e6:.1f} µs an operator, {host.source}"}
     if chip.power_limited:
         told["power"] = f"sustained rate limited: {chip.power_share:.2f} of its kin's watts for the same peak"

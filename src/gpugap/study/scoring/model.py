@@ -19,10 +19,11 @@ class Model:
     def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
         """Calls between two events, by the thousand."""
         found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
-        factors = found.factors.tolist() if found.factors is not None else [None] * len(calls)
+        nothing = [None] * len(calls)
+        low, high = (nothing if ends is None else ends.tolist() for ends in (found.low, found.high))
         return [
-            Answer(value, value / factor if factor else None, value * factor if factor else None, domain, limited)
-            for value, factor, domain in zip(found.seconds.tolist(), factors, found.domains, strict=True)
+            Answer(value, *ends, domain, limited)
+            for value, *ends, domain in zip(found.seconds.tolist(), low, high, found.domains, strict=True)
         ]
 
     def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:
