@@ -68,7 +68,7 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
     if method != "model":
         return Alone(busy, None, None, domains)
     floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
-    floor = np.bincount(call_of, floors[kernels.place], len(calls))
+    floor = np.bincount(call_of, floors[kernels.place], len(calls)).astype(np.float64)
     cases = [(known_in, call[0].kind) for known_in, call in zip(worked, calls, strict=True)]
     spreads = {case: _factors(case, gpu, chip, known) for case in set(cases)}
     kernel, host = np.array([spreads[case] for case in cases]).T

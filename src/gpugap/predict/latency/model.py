@@ -75,24 +75,44 @@ def predict(
     kernels = _kernels(_Same(ops), in_tf32(ops.precision, chip))
     check_double(gpu, kernels)
     times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
-    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), host)
-    ratio = 1.0 if calibration is None else calibration.ratio
-    parts = _parts((each_s, step_s, copy_seconds(gpu, copy_bytes)), times.bound[kernels.place], ratio)
+    asked = _Asked(ops, kernels, gpu, chip, known, method, calibration)
+    return _answer(asked, times, host, copy_seconds(gpu, copy_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is predicted, and by what."""
+
+    ops: OpList
+    kernels: Kernels
+    gpu: Gpu
+    chip: Chip
+    known: Artefact
+    method: Method
+    calibration: Common | None
+
+    def step_s(self, times: Times, host: Host | None) -> tuple[Floats, float]:
+        return step_of(self.kernels, times, self.known.constants_for(self.chip.key), host)
+
+
+def _answer(asked: _Asked, times: Times, host: Host | None, copy_s: float) -> Prediction:
+    ops, kernels, chip, known = asked.ops, asked.kernels, asked.chip, asked.known
+    each_s, step_s = asked.step_s(times, host)
+    ratio = 1.0 if asked.calibration is None else asked.calibration.ratio
+    parts = _parts((each_s, step_s, copy_s), times.bound[kernels.place], ratio)
     seconds = sum(parts.values())
-    hosts = _hosts(known) if host is None and calibration is None and method == "model" else ()
-    ends = [seconds - step_s + step_of(kernels, times, known.constants_for(chip.key), one)[1] for one in hosts] or [
-        seconds
-    ]
+    hosts = _hosts(known) if host is None and asked.calibration is None and asked.method == "model" else ()
+    ends = [seconds - step_s + asked.step_s(times, one)[1] for one in hosts] or [seconds]
     return Prediction(
-        gpu_id=gpu.key,
-        gpu_name=gpu.name,
-        domain=known.domain_of(gpu, worked_in(ops, kernels)),
-        method=method,
+        gpu_id=asked.gpu.key,
+        gpu_name=asked.gpu.name,
+        domain=known.domain_of(asked.gpu, worked_in(ops, kernels)),
+        method=asked.method,
         workload=ops.name,
         mode=ops.mode,
         batch=ops.batch,
         precision=ops.precision,
-        step_time=_estimate((ends[0], seconds, ends[-1]), (ops, kernels, gpu, chip), known, method, calibration),
+        step_time=_estimate(asked, (ends[0], seconds, ends[-1])),
         parts_s=parts,
         bound=max(_BOUNDS, key=lambda name: parts[name]),
         attention_kernel=", ".join(sorted(set(ops.attention.values()))),
@@ -268,17 +288,11 @@ def _hosts(known: Artefact) -> tuple[Host, Host]:
     return Host(LAUNCH_S, "a launch alone"), Host(known.floors[TYPICAL][""], "the shortest single call")
 
 
-def _estimate(
-    ends: tuple[float, float, float],
-    asked: tuple[OpList, Kernels, Gpu, Chip],
-    known: Artefact,
-    method: Method,
-    calibration: Common | None,
-) -> Estimate:
-    ops, kernels, gpu, chip = asked
+def _estimate(asked: _Asked, ends: tuple[float, float, float]) -> Estimate:
+    ops, kernels, gpu, chip, known = asked.ops, asked.kernels, asked.gpu, asked.chip, asked.known
     fastest, seconds, slowest = ends
-    if method != "model":
-        return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
+    if asked.method != "model":
+        return Estimate(seconds, None, None, None, "s", "predicted", f"{asked.method} of the data sheet", None)
     worked = worked_in(ops, kernels)
     like = checked_like(worked)
     domain = known.domain_of(gpu, worked)
@@ -288,8 +302,8 @@ def _estimate(
         single, other = spread_of(known.spreads, known.widening, chip, (tested, "alone", "conv"))
         found, name = max((found, name), (single, other), key=lambda pair: pair[0].factor)
     how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
-    if calibration is not None:
-        how += f"; times {calibration.ratio:.3g}, measured: {calibration.source}"
+    if asked.calibration is not None:
+        how += f"; times {asked.calibration.ratio:.3g}, measured: {asked.calibration.source}"
     least = min(seconds, float(kernels.by_op(fastest_possible(kernels, chip))[kernels.place].sum()))
     low, high = max(least, fastest / found.factor), slowest * found.factor
     return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)

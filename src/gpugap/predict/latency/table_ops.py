@@ -88,7 +88,7 @@ def _sizes(row: Mapping[str, Any], *names: str) -> tuple[int, ...]:
         if _missing(value):
             raise Unsupported(f"a row of kind {row.get('op_kind')} without {name}", "leave it out")
         try:
-            number = float(value)
+            number = float(str(value))
         except (TypeError, ValueError):
             number = 0.0
         if not 1 <= number <= _MOST or number != int(number):

@@ -22,8 +22,8 @@ class Model:
         nothing = [None] * len(calls)
         low, high = (nothing if ends is None else ends.tolist() for ends in (found.low, found.high))
         return [
-            Answer(value, *ends, domain, limited)
-            for value, *ends, domain in zip(found.seconds.tolist(), low, high, found.domains, strict=True)
+            Answer(value, least, most, domain, limited)
+            for value, least, most, domain in zip(found.seconds.tolist(), low, high, found.domains, strict=True)
         ]
 
     def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:
