@@ -11,9 +11,11 @@ import numpy as np
 
 from fitting.grow import OWN, Growth, grow, sample_of
 from fitting.half import fit_half
-from fitting.operators import BOUND, Sample, common_trees, fit_base, in_memory
+from fitting.operators import BOUND, Sample, common_trees, fit_base, floors_of, in_memory
 from fitting.tables import UNSHOWN, WAIT_SHARE, Measured, chip, chosen
 from fitting.wholes import Step
+from gpugap.catalog.accelerators import gpu
+from gpugap.predict.latency.alone import busy_and_floor, ended
 from gpugap.predict.latency.artefact import Artefact
 from gpugap.predict.latency.base import base_of
 from gpugap.predict.latency.constants import Constants
@@ -21,6 +23,7 @@ from gpugap.predict.latency.features import STEP, Group
 from gpugap.predict.latency.kernels import Floats
 from gpugap.predict.latency.model import step_of, times_of
 from gpugap.predict.latency.trees import Trees
+from gpugap.study.scoring.cases import Case
 
 FOLDS = 5
 
@@ -130,6 +133,38 @@ def floors_missed(tables: Tables, constants: Constants) -> list[Miss]:
     return found
 
 
+def nodes_missed(found: Iterable[Case], known: Artefact, case: str, without: str = "") -> list[Miss]:
+    """Nodes of graphs, to which nothing is fitted.
+
+    Args:
+        found: cases of their table.
+        known: the artefact, with floors.
+        case: of the misses.
+        without: the one GPU whose nodes count; all where empty.
+    """
+    by_gpu: dict[str, list[Case]] = {}
+    for one in found:
+        if one.gpu is not None and one.measured_s and isinstance(one.work, tuple) and without in ("", one.gpu.key):
+            by_gpu.setdefault(one.gpu.key, []).append(one)
+    misses: list[Miss] = []
+    for key, ones in by_gpu.items():
+        calls = [one.work for one in ones if isinstance(one.work, tuple)]
+        seconds = ended(*busy_and_floor(calls, gpu(key), known), known)
+        for one, predicted in zip(ones, seconds, strict=True):
+            misses.append(Miss(case, key, key, one.kind, float(np.log((one.measured_s or 0.0) / predicted))))
+    return misses
+
+
+def nodes_left_out(found: Sequence[Case], known: Artefact, fits: Sequence[WithoutGpu], tables: Tables) -> list[Miss]:
+    """Nodes on GPUs that are seen, and on each GPU by what was fitted to the others and with their typical host."""
+    misses = nodes_missed(found, replace(known, floors=floors_of(tables)), "nodes, seen")
+    for fit in fits:
+        others = floors_of({key: kinds for key, kinds in tables.items() if key != fit.key})
+        fitted = replace(in_memory(_with_backward(fit.constants, known.constants), fit.trees), floors=others)
+        misses += nodes_missed(found, fitted, "nodes, GPU", fit.key)
+    return misses
+
+
 def gpus_left_out(data: Sample, fits: Sequence[WithoutGpu], tables: Tables) -> list[Miss]:
     """Operators on GPUs that were not fitted to: their kernels with the host known, and all with another host."""
     found: list[Miss] = []
@@ -222,8 +257,8 @@ def with_half(single: Artefact, steps: Sequence[Step]) -> Artefact:
 _PARTS = 4
 
 
-PARTS = ("kernels", "floor")
-"""Cases that make intervals and are part of another: kernels with the host known, floors alone."""
+PARTS = ("kernels", "floor", "nodes")
+"""Cases that make intervals alone: kernels with the host known, floors, nodes of graphs."""
 
 
 def summary(misses: Sequence[Miss]) -> dict[str, dict[str, Any]]:

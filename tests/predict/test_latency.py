@@ -288,6 +288,14 @@ def test_calls_in_other_precisions_are_extrapolated_and_tf32_is_as_fast_as_the_g
     assert width[0] < min(width[1:])
 
 
+def test_nodes_of_graphs_have_intervals_of_their_own():
+    spreads, calls = artefact().spreads, [(linear(512, 512, 512),)]
+    for key, name in (("t4", "seen node"), ("a30", "unseen node")):
+        node, call = (alone(calls, gpu(key), nodes=nodes) for nodes in (True, False))
+        assert node.seconds == call.seconds
+        assert node.high / node.seconds == pytest.approx(spreads[name].factor) == node.seconds / node.low
+
+
 def test_intervals_of_calls_hold_the_floors_of_other_hosts():
     known = artefact()
     lonely, long = (added(1),), (added(2**20),)

@@ -39,7 +39,7 @@ class Alone:
     domains: tuple[Domain, ...]
 
 
-def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model") -> Alone:
+def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model", nodes: bool = False) -> Alone:
     """Each call for itself: the wait for the host to dispatch it and its kernels, at least the shortest such call.
 
     The first event is stamped at once on an idle GPU, which then waits for the host. Meanwhile the host goes on to the
@@ -51,33 +51,58 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
         calls: each of one operator or of a few.
         gpu: a row of the catalog.
         method: the model, or a baseline of the data sheet, which knows no host.
+        nodes: calls are nodes of a model's graph, called while that model lies in memory: they differ from tables of
+            operators in ways that the model does not know, and have intervals of their own.
 
     Raises:
         Unsupported: the catalog does not know enough of the GPU.
     """
     chip, known = chip_of(gpu), artefact()
     calls = calls if chip.matrix[TF32] else [tuple(map(_single, call)) for call in calls]
-    kernels = kernels_of([op for call in calls for op in call])
-    check_double(gpu, kernels)
-    call_of = np.repeat(np.arange(len(calls)), [len(call) for call in calls])
-    times = times_of(kernels, chip, known, method=method, within=False)
-    busy = np.bincount(call_of, times.op_s[kernels.place], len(calls)).astype(np.float64)
+    busy, floor = busy_and_floor(calls, gpu, known, method=method)
     worked = [_WORKED.get(call[0].dtype, "single") for call in calls]
     domain = {precision: known.domain_of(gpu, precision) for precision in set(worked)}
     domains = tuple(domain[precision] for precision in worked)
     if method != "model":
         return Alone(busy, None, None, domains)
-    floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
-    floor = np.bincount(call_of, floors[kernels.place], len(calls)).astype(np.float64)
+    seconds = ended(busy, floor, known)
+    if nodes:
+        found, _ = spread_of(known.spreads, known.widening, chip, (known.tested_alone(gpu), "node", ""))
+        return Alone(seconds, seconds / found.factor, seconds * found.factor, domains)
     cases = [(known_in, call[0].kind) for known_in, call in zip(worked, calls, strict=True)]
     spreads = {case: _factors(case, gpu, chip, known) for case in set(cases)}
     kernel, host = np.array([spreads[case] for case in cases]).T
+    low, high = ended(busy / kernel, floor / host, known), ended(busy * kernel, floor * host, known)
+    return Alone(seconds, low, high, domains)
 
-    def ended(waited: Floats, ran: Floats) -> Floats:
-        return np.asarray(np.maximum(waited, known.wait_share * waited + ran))
 
-    low, high = ended(floor / host, busy / kernel), ended(floor * host, busy * kernel)
-    return Alone(ended(floor, busy), low, high, domains)
+def busy_and_floor(
+    calls: Sequence[tuple[Op, ...]], gpu: Gpu, known: Artefact, *, method: Method = "model"
+) -> tuple[Floats, Floats]:
+    """Seconds of the kernels of each call, and of the shortest such call.
+
+    Args:
+        calls: each of one operator or of a few.
+        gpu: a row of the catalog.
+        known: the artefact.
+        method: the model, or a baseline of the data sheet.
+
+    Raises:
+        Unsupported: the catalog does not know enough of the GPU.
+    """
+    kernels = kernels_of([op for call in calls for op in call])
+    check_double(gpu, kernels)
+    call_of = np.repeat(np.arange(len(calls)), [len(call) for call in calls])
+    times = times_of(kernels, chip_of(gpu), known, method=method, within=False)
+    floors = np.array([floor_of(op, gpu.key, known) for op in kernels.distinct])
+    both = (np.bincount(call_of, seconds[kernels.place], len(calls)) for seconds in (times.op_s, floors))
+    busy, floor = (seconds.astype(np.float64) for seconds in both)
+    return busy, floor
+
+
+def ended(busy: Floats, floor: Floats, known: Artefact) -> Floats:
+    """Seconds of calls: the floor, or the wait, a share of it, and the kernels."""
+    return np.asarray(np.maximum(floor, known.wait_share * floor + busy))
 
 
 def _single(op: Op) -> Op:

@@ -16,9 +16,9 @@ from gpugap.study.scoring.predicting import Answer
 class Model:
     """Predicts with the shipped calibration; implements `gpugap.study.scoring.predicting.Predictor`."""
 
-    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
+    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method, *, nodes: bool = False) -> list[Answer]:
         """Calls between two events, by the thousand."""
-        found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
+        found, limited = alone(calls, gpu, method=method, nodes=nodes), chip_of(gpu).power_limited
         nothing = [None] * len(calls)
         low, high = (nothing if ends is None else ends.tolist() for ends in (found.low, found.high))
         return [
