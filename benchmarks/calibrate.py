@@ -17,9 +17,12 @@ from pathlib import Path
 from fitting.grow import COMMON
 from fitting.left_out import (
     Miss,
+    Tables,
     fits_without,
+    floors_missed,
     gpus_left_out,
     images_left_out,
+    nodes_left_out,
     shapes_left_out,
     summary,
     transformers_left_out,
@@ -28,11 +31,12 @@ from fitting.left_out import (
 )
 from fitting.operators import Sample, common_trees, fit_base, floors_of, in_memory, own_trees, sample
 from fitting.tables import Measured, read_operators
-from fitting.wholes import Step, read_steps
+from fitting.wholes import Step, read_nodes, read_steps
 from fitting.writing import manifest_of, spreads_of, widening_of, write
 
 from gpugap.predict.latency.artefact import Artefact
 from gpugap.predict.latency.table_ops import TABLE_KINDS
+from gpugap.study.scoring.cases import Case
 from gpugap.study.scoring.traces import Traces
 
 PACKAGE = Path(__file__).parents[1] / "src" / "gpugap" / "predict" / "latency"
@@ -43,7 +47,7 @@ _ROWS = 4000
 def main() -> None:
     """Reads, fits, leaves out, writes, and prints the fit report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("tables", type=Path, help="folder of ops.parquet, end_to_end.csv and timm.parquet")
+    parser.add_argument("tables", type=Path, help="folder of ops, model_ops, end_to_end and timm")
     parser.add_argument("--cache", type=Path, help="folder of traces; that of gpugap validate where not given")
     parser.add_argument("--out", type=Path, default=PACKAGE, help="folder to write to; the package where not given")
     given = parser.parse_args()
@@ -65,20 +69,22 @@ def main() -> None:
     say("trees grown")
     known = with_half(single, images)
     say("half precision and the backward pass fitted")
-    misses = _left_out(data, (single, known), (language, images), say)
+    nodes = read_nodes(given.tables / "model_ops.parquet")
+    misses = _left_out((data, tables), (single, known), (language, images), nodes, say)
     write(given.out, _finished(known, tables, (language, images), misses))
     for case, numbers in summary(misses).items():
         print(f"{case}: {numbers['mean_percent']} % mean, {numbers['median_percent']} % median, n = {numbers['n']}")
 
 
 def _left_out(
-    data: Sample,
+    calls: tuple[Sample, Tables],
     made: tuple[Artefact, Artefact],
     steps: tuple[list[Step], list[Step]],
+    nodes: list[Case],
     tell: Callable[[str], None],
 ) -> list[Miss]:
-    """Everything that was left out once."""
-    single, known = made
+    """Everything that was left out once, and how far the floors of hosts are apart."""
+    (data, tables), (single, known) = calls, made
     smaller = replace(COMMON, trees=COMMON.trees * 5 // 8)
     misses: list[Miss] = []
     for group in data.calls:
@@ -86,7 +92,9 @@ def _left_out(
     tell("shapes left out")
     keys = sorted({one.chip.key for found in data.calls.values() for one in found})
     fits = fits_without(data, keys, smaller)
-    misses += gpus_left_out(data, fits)
+    misses += gpus_left_out(data, fits, tables)
+    misses += floors_missed(tables, single.constants)
+    misses += nodes_left_out(nodes, known, fits, tables)
     misses += transformers_left_out(steps[0], known, fits)
     tell("GPUs and families of transformers left out")
     misses += images_left_out(steps[1], single)

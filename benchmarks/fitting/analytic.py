@@ -110,9 +110,9 @@ def log_errors(measured: Measured, constants: Constants) -> Floats:
     return np.asarray(np.log(measured.kernel_s / base_of(measured.kernels, measured.chip, constants).total_s))
 
 
-def thinned(measured: Measured, most: int, seed: int = 0) -> Measured:
-    """A sample of the calls that show their kernels."""
-    rows = np.flatnonzero(measured.shows_kernel)
+def thinned(measured: Measured, most: int, seed: int = 0, *, shown: Any = None) -> Measured:
+    """A sample of the calls that show their kernels: those longer than the floor, where nothing else tells."""
+    rows = np.flatnonzero(measured.shows_kernel if shown is None else shown)
     if len(rows) > most:
         rows = np.random.default_rng(seed).choice(rows, most, replace=False)
     return chosen(measured, rows)

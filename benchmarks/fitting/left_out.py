@@ -11,9 +11,11 @@ import numpy as np
 
 from fitting.grow import OWN, Growth, grow, sample_of
 from fitting.half import fit_half
-from fitting.operators import BOUND, Sample, common_trees, fit_base, in_memory
-from fitting.tables import WAIT_SHARE, Measured, chip, chosen
+from fitting.operators import BOUND, Sample, common_trees, fit_base, floors_of, in_memory
+from fitting.tables import UNSHOWN, WAIT_SHARE, Measured, chip, chosen
 from fitting.wholes import Step
+from gpugap.catalog.accelerators import gpu
+from gpugap.predict.latency.alone import busy_and_floor, ended
 from gpugap.predict.latency.artefact import Artefact
 from gpugap.predict.latency.base import base_of
 from gpugap.predict.latency.constants import Constants
@@ -21,6 +23,7 @@ from gpugap.predict.latency.features import STEP, Group
 from gpugap.predict.latency.kernels import Floats
 from gpugap.predict.latency.model import step_of, times_of
 from gpugap.predict.latency.trees import Trees
+from gpugap.study.scoring.cases import Case
 
 FOLDS = 5
 
@@ -56,10 +59,13 @@ def fold(text: str, folds: int = FOLDS) -> int:
     return crc32(text.encode()) % folds
 
 
-def alone_misses(case: str, measured: Measured, residual: Floats, constants: Constants) -> Iterable[Miss]:
-    """Calls of one GPU with the host's wait and floor, which are known of it."""
+def alone_misses(
+    case: str, measured: Measured, residual: Floats, constants: Constants, floors: Floats | None = None
+) -> Iterable[Miss]:
+    """Calls of one GPU with the wait and floor of its own host, or of another one."""
+    floors = measured.floors if floors is None else floors
     base = base_of(measured.kernels, measured.chip, constants).total_s * np.exp(np.clip(residual, -BOUND, BOUND))
-    predicted = np.maximum(measured.floors, WAIT_SHARE * measured.floors + base)
+    predicted = np.maximum(floors, WAIT_SHARE * floors + base)
     for kind, ratio in zip(measured.kinds, np.log(measured.seconds / predicted), strict=True):
         yield Miss(f"{case} {kind}", measured.chip.key, measured.chip.key, str(kind), float(ratio))
 
@@ -104,15 +110,73 @@ def fits_without(data: Sample, keys: Sequence[str], growth: Growth) -> list[With
     return found
 
 
-def gpus_left_out(data: Sample, fits: Sequence[WithoutGpu]) -> list[Miss]:
-    """Operators on GPUs that were not fitted to."""
+Tables = Mapping[str, Mapping[str, Measured]]
+"""Calls by GPU and kind."""
+
+
+def other_floor(tables: Tables, key: str, kind: str) -> float:
+    """The typical host's floor of a kind without one GPU's host."""
+    return float(np.median([one[kind].floors[0] for other, one in tables.items() if other != key and kind in one]))
+
+
+def floors_missed(tables: Tables, constants: Constants) -> list[Miss]:
+    """Calls that show their host alone: how far they are from its floor, and from that of other GPUs' hosts."""
+    found: list[Miss] = []
+    for key, kinds in tables.items():
+        for kind, one in kinds.items():
+            short = base_of(one.kernels, one.chip, constants).total_s < UNSHOWN * one.floors
+            for case, floor in (
+                (f"floor {kind}", one.floors[0]),
+                (f"floor, GPU {kind}", other_floor(tables, key, kind)),
+            ):
+                found += [Miss(case, key, key, kind, float(ratio)) for ratio in np.log(one.seconds[short] / floor)]
+    return found
+
+
+def nodes_missed(found: Iterable[Case], known: Artefact, case: str, without: str = "") -> list[Miss]:
+    """Nodes of graphs, to which nothing is fitted.
+
+    Args:
+        found: cases of their table.
+        known: the artefact, with floors.
+        case: of the misses.
+        without: the one GPU whose nodes count; all where empty.
+    """
+    by_gpu: dict[str, list[Case]] = {}
+    for one in found:
+        if one.gpu is not None and one.measured_s and isinstance(one.work, tuple) and without in ("", one.gpu.key):
+            by_gpu.setdefault(one.gpu.key, []).append(one)
+    misses: list[Miss] = []
+    for key, ones in by_gpu.items():
+        calls = [one.work for one in ones if isinstance(one.work, tuple)]
+        seconds = ended(*busy_and_floor(calls, gpu(key), known), known)
+        for one, predicted in zip(ones, seconds, strict=True):
+            misses.append(Miss(case, key, key, one.kind, float(np.log((one.measured_s or 0.0) / predicted))))
+    return misses
+
+
+def nodes_left_out(found: Sequence[Case], known: Artefact, fits: Sequence[WithoutGpu], tables: Tables) -> list[Miss]:
+    """Nodes on GPUs that are seen, and on each GPU by what was fitted to the others and with their typical host."""
+    misses = nodes_missed(found, replace(known, floors=floors_of(tables)), "nodes, seen")
+    for fit in fits:
+        others = floors_of({key: kinds for key, kinds in tables.items() if key != fit.key})
+        fitted = replace(in_memory(_with_backward(fit.constants, known.constants), fit.trees), floors=others)
+        misses += nodes_missed(found, fitted, "nodes, GPU", fit.key)
+    return misses
+
+
+def gpus_left_out(data: Sample, fits: Sequence[WithoutGpu], tables: Tables) -> list[Miss]:
+    """Operators on GPUs that were not fitted to: their kernels with the host known, and all with another host."""
     found: list[Miss] = []
     for fit in fits:
         for group, calls in data.calls.items():
             for one in calls:
                 if one.chip.key == fit.key:
                     features, _, _ = sample_of(group, [one], fit.constants)
-                    found += alone_misses("ops, GPU", one, fit.trees[group](features), fit.constants)
+                    residual = fit.trees[group](features)
+                    found += alone_misses("kernels, GPU", one, residual, fit.constants)
+                    floors = np.array([other_floor(tables, fit.key, str(kind)) for kind in one.kinds])
+                    found += alone_misses("ops, GPU", one, residual, fit.constants, floors)
     return found
 
 
@@ -193,11 +257,16 @@ def with_half(single: Artefact, steps: Sequence[Step]) -> Artefact:
 _PARTS = 4
 
 
+PARTS = ("kernels", "floor", "nodes")
+"""Cases that make intervals alone: kernels with the host known, floors, nodes of graphs."""
+
+
 def summary(misses: Sequence[Miss]) -> dict[str, dict[str, Any]]:
     """Mean and median absolute percentage error by case, for the fit report."""
     cases: dict[str, list[float]] = {}
     for miss in misses:
-        cases.setdefault(miss.case, []).append(abs(float(np.exp(-miss.log_ratio)) - 1) * 100)
+        if not miss.case.startswith(PARTS):
+            cases.setdefault(miss.case, []).append(abs(float(np.exp(-miss.log_ratio)) - 1) * 100)
     return {
         case: {
             "n": len(errors),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from fitting.analytic import fit_constants, thinned
 from fitting.grow import COMMON, OWN, Growth, grow, sample_of
-from fitting.tables import THROTTLED, WAIT_SHARE, Measured, joined
-from gpugap.predict.latency.artefact import Artefact
+from fitting.tables import FORESEEN, THROTTLED, WAIT_SHARE, Measured, joined
+from gpugap.predict.latency.artefact import TYPICAL, Artefact
+from gpugap.predict.latency.base import base_of
 from gpugap.predict.latency.conformal import Spread, Widening
 from gpugap.predict.latency.constants import Constants, Engine
 from gpugap.predict.latency.features import Group
@@ -111,13 +113,24 @@ def sample(tables: Mapping[str, Mapping[str, Measured]]) -> Sample:
         tables: by GPU and kind.
     """
     calls: dict[Group, list[Measured]] = {}
+    few: dict[Group, list[Measured]] = {}
     for group, kinds in KINDS_OF.items():
         for key, found in tables.items():
             parts = [found[kind] for kind in kinds if kind in found and (kind, key) not in THROTTLED]
-            if parts:
-                calls.setdefault(group, []).append(thinned(joined(parts), _TREE_ROWS))
-    few = {group: [thinned(one, _BASE_ROWS, seed=1) for one in found] for group, found in calls.items()}
+            if not parts:
+                continue
+            every = joined(parts)
+            longer = thinned(every, _TREE_ROWS)
+            few.setdefault(group, []).append(thinned(longer, _BASE_ROWS, seed=1))
+            moved = group == "traffic"
+            calls.setdefault(group, []).append(thinned(every, _TREE_ROWS, shown=foreseen(every)) if moved else longer)
     return Sample(calls, few)
+
+
+def foreseen(measured: Measured) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Which calls are predicted to show their kernels, whatever was measured."""
+    predicted = base_of(measured.kernels, measured.chip, START).total_s
+    return np.asarray((predicted > FORESEEN * measured.floors) & (measured.kernel_s > 0))
 
 
 def fit_base(data: Sample, *, steps: int = 3) -> Constants:
@@ -149,7 +162,7 @@ def own_trees(constants: Constants, data: Sample, common: Mapping[str, Trees]) -
 
 def floors_of(tables: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[str, float]]:
     """The shortest calls by GPU and operator, their medians by kind, and over GPUs for the typical host."""
-    from gpugap.predict.latency.alone import TYPICAL, floor_name
+    from gpugap.predict.latency.alone import floor_name
     from gpugap.predict.latency.table_ops import op_of_row
 
     sizes = dict.fromkeys(("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "c_in", "c_out"), 64)

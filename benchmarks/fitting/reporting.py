@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fitting.left_out import Miss
+from fitting.left_out import PARTS, Miss
 from gpugap.catalog.accelerators import gpu
 from gpugap.predict.latency.chip import chip_of
 from gpugap.predict.latency.conformal import spread
@@ -26,6 +26,8 @@ def report_of(misses: Sequence[Miss]) -> dict[str, Any]:
     cases: dict[str, list[Miss]] = {}
     limited = {key: chip_of(gpu(key)).power_limited for key in {miss.key for miss in misses}}
     for miss in misses:
+        if miss.case.startswith(PARTS):
+            continue
         cases.setdefault(miss.case, []).append(miss)
         if limited[miss.key]:
             cases.setdefault(LIMITED + miss.case, []).append(miss)

@@ -28,6 +28,11 @@ FLOOR_QUANTILE = 0.02
 """Share of an operator's calls on a GPU that are taken to be as short as its host lets them."""
 ABOVE_FLOOR = 1.3
 """A call longer than this many floors shows its kernel, not its host."""
+FORESEEN = 0.7
+"""So does one whose kernel is predicted to take this many floors. Calls that move bytes are chosen by that: else, of
+kernels about as long as the floor, those alone that took longer by chance would be chosen."""
+UNSHOWN = 0.4
+"""A call whose kernel is predicted to take fewer floors shows its host alone."""
 WAIT_SHARE = 0.47
 """Of the floor: the median over GPUs and element-wise operators of where the line of time over bytes begins."""
 THROTTLED = {("linear", "p4"): 0.05}

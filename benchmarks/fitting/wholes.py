@@ -52,6 +52,12 @@ def read_steps(file: Path, traces: Traces) -> list[Step]:
     return list(_steps(cases(table, range(table.count), Devices()), traces, made))
 
 
+def read_nodes(file: Path) -> list[Case]:
+    """The nodes of ``model_ops.parquet`` that run kernels."""
+    table = read_table(file)
+    return [case for case in cases(table, range(table.count), Devices()) if not case.reason]
+
+
 def _steps(found: Iterator[Case], traces: Traces, made: dict[str, tuple[OpList, Kernels] | None]) -> Iterator[Step]:
     for case in found:
         work = case.work

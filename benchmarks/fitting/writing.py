@@ -29,11 +29,19 @@ _KINDS = {
     "norm": ("ln",),
     "elementwise": tuple(kind for kind in TABLE_KINDS if kind not in ("bmm", "linear", "conv", "softmax", "ln")),
 }
+_FLOORS = tuple(kind for kind in _KINDS if kind != "conv")
+"""Small convolutions take several floors, which the spread of their kernels holds."""
 _SPREADS = {
     **{f"seen alone {kind}": tuple(f"shapes {name}" for name in names) for kind, names in _KINDS.items()},
-    **{f"unseen alone {kind}": tuple(f"ops, GPU {name}" for name in names) for kind, names in _KINDS.items()},
+    **{f"unseen alone {kind}": tuple(f"kernels, GPU {name}" for name in names) for kind, names in _KINDS.items()},
+    **{f"seen floor {kind}": tuple(f"floor {name}" for name in _KINDS[kind]) for kind in _FLOORS},
+    **{f"unseen floor {kind}": tuple(f"floor, GPU {name}" for name in _KINDS[kind]) for kind in _FLOORS},
     "seen alone": ("shapes",),
-    "unseen alone": ("ops, GPU",),
+    "unseen alone": ("kernels, GPU",),
+    "seen floor": ("floor ",),
+    "unseen floor": ("floor, GPU",),
+    "seen node": ("nodes, seen",),
+    "unseen node": ("nodes, GPU",),
     "seen single": ("transformers, family",),
     "unseen single": ("transformers, GPU",),
     "seen half inference": ("images inference, family",),
@@ -52,8 +60,10 @@ def spreads_of(misses: Sequence[Miss]) -> dict[str, Spread]:
         own = [miss for miss in misses if miss.case.startswith(cases)]
         if own:
             found[name] = spread([miss.log_ratio for miss in own], len({miss.group for miss in own}))
-    if {"seen single", "unseen single"} <= found.keys():  # few were left out: by chance the first may be the wider
-        found["unseen single"] = max(found["unseen single"], found["seen single"], key=lambda one: one.factor)
+    for sort in ("single", "node"):  # few were left out: by chance the first may be the wider
+        both = [found[name] for name in (f"unseen {sort}", f"seen {sort}") if name in found]
+        if len(both) > 1:
+            found[f"unseen {sort}"] = max(both, key=lambda one: one.factor)
     if {"seen half inference", "unseen half"} <= found.keys():
         found["unseen half"] = _both(found["seen half inference"], found["unseen half"])
     return found

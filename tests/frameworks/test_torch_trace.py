@@ -164,6 +164,21 @@ class Mixed(nn.Module):
         return functional.softmax(hidden, -1) * hidden.exp()
 
 
+def test_double_is_traced_in_double_or_refused():
+    single, double = (
+        trace(of_workload(workload("conv6"), "train"), Wish(2, "train", precision)).first
+        for precision in ("fp32", "fp64")
+    )
+    assert {op.dtype for op in double.ops if op.flops} == {"float64"}
+    assert double.role_bytes("parameter") == 2 * single.role_bytes("parameter")
+    assert double.role_bytes("optimizer") == pytest.approx(2 * single.role_bytes("optimizer"), rel=1e-3)
+    assert torch.get_default_dtype() == torch.float32
+    with pytest.raises(Unsupported, match="parameters in float32, asked for fp64"):
+        traced(nn.Linear(4, 4), torch.zeros(2, 4), precision="fp64")
+    held = traced(nn.Linear(4, 4).double(), torch.zeros(2, 4, dtype=torch.float64), precision="fp64")
+    assert {op.dtype for op in held.ops if op.flops} == {"float64"}
+
+
 @pytest.mark.parametrize(("precision", "half"), [("fp16", "float16"), ("bf16", "bfloat16")])
 def test_autocast_is_that_of_cuda(precision: str, half: str):
     found = traced(Mixed(), torch.randn(2, 3, 6, 6), precision=precision)

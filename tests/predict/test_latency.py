@@ -11,7 +11,7 @@ from oplists import linear_step, op
 from gpugap.catalog.accelerators import all_gpus, gpu
 from gpugap.core.errors import BadValue, Unsupported
 from gpugap.core.oplist import OpList
-from gpugap.predict.latency.alone import alone, floor_of
+from gpugap.predict.latency.alone import alone, floor_name, floor_of
 from gpugap.predict.latency.artefact import artefact
 from gpugap.predict.latency.base import base_of, either
 from gpugap.predict.latency.bias import common
@@ -163,9 +163,81 @@ def test_every_gpu_with_the_facts_is_answered_and_named():
 
 def test_what_was_seen_of_a_gpu_depends_on_the_precision():
     half = step(linear(512, 512, 512, "float16"), precision="fp16")
-    assert predict(half, gpu("t4")).domain == "unseen"
+    single = step(linear(512, 512, 512))
+    assert predict(half, gpu("t4")).domain == "extrapolated"  # Turing was measured in single precision alone
     assert predict(half, gpu("rtx-3090")).domain == "seen"
-    assert predict(step(linear(512, 512, 512)), gpu("rtx-3090")).domain == "unseen"
+    assert predict(half, gpu("rtx-3060-12gb")).domain == predict(single, gpu("rtx-3090")).domain == "unseen"
+    assert predict(single, gpu("rtx-4090")).domain == "extrapolated"
+    assert predict(step(linear(512, 512, 512), precision="tf32"), gpu("a100-pcie-40gb")).domain == "extrapolated"
+    double = predict(step(linear(512, 512, 512, "float64"), precision="fp64"), gpu("t4"))
+    assert double.domain == "extrapolated"
+    assert double.step_time.value > 10 * predict(single, gpu("t4")).step_time.value
+
+
+def test_a_precision_that_the_gpu_lacks_is_told_or_refused():
+    multiplied = linear(4096, 4096, 4096)
+    slow = predict(step(replace(multiplied, dtype="bfloat16"), precision="bf16"), gpu("v100-pcie-32gb"))
+    assert "no faster units" in slow.assumed["precision"]
+    plain, tf32 = (predict(step(multiplied, precision=one), gpu("t4")) for one in ("fp32", "tf32"))
+    assert tf32.step_time == plain.step_time
+    assert "no faster units" in tf32.assumed["precision"]
+    assert "precision" not in predict(step(multiplied, precision="tf32"), gpu("rtx-3090")).assumed
+    with pytest.raises(Unsupported, match="fp64_tflops"):
+        predict(step(linear(64, 64, 64, "float64"), precision="fp64"), gpu("apple-m1"))
+
+
+def test_pytorchs_own_tf32_in_convolutions_is_told():
+    convolved, multiplied = step(conv(dtype="float32")), step(linear(64, 64, 64))
+    assert "--precision tf32" in predict(convolved, gpu("a100-pcie-40gb")).assumed["TF32"]
+    assert "TF32" not in predict(convolved, gpu("t4")).assumed
+    assert "TF32" not in predict(multiplied, gpu("a100-pcie-40gb")).assumed
+
+
+def test_intervals_hold_hosts_of_all_sorts_where_the_host_is_not_known():
+    work, target = step(*[added(1)] * 500), gpu("v100-pcie-32gb")
+    found = predict(work, target)
+    assert found.step_time.low < 500 * 5e-6 < found.step_time.value < 500 * 30e-6 < found.step_time.high
+    assert "to 31 µs" in found.assumed["host"]
+    known = predict(work, target, Host(20e-6, "measured")).step_time
+    assert known.high / known.value == pytest.approx(artefact().spreads["seen single"].factor)
+    calibrated = predict(work, target, calibration=common(0.01, found.step_time.value, target.key, "record")).step_time
+    assert calibrated.value == pytest.approx(0.01)
+    assert calibrated.high / calibrated.value == pytest.approx(known.high / known.value)
+    large = predict(step(*[linear(8192, 8192, 8192)] * 9), target).step_time
+    assert large.high / large.value == pytest.approx(known.high / known.value)  # the host does not matter
+
+
+def test_no_interval_goes_below_the_peak_of_the_data_sheet():
+    multiplied, h100 = linear(8192, 8192, 8192), gpu("h100-sxm")
+    time = predict(step(multiplied, multiplied), h100).step_time
+    least = 2 * multiplied.flops / h100.peak_flop_per_s("fp32")
+    assert time.low == pytest.approx(least)
+    assert time.value / (time.high / time.value) < least  # the interval would have gone below
+
+
+def test_intervals_are_those_of_what_was_checked():
+    def width(work: OpList, key: str) -> float:
+        time = predict(work, gpu(key)).step_time
+        return time.high / time.value
+
+    large = linear(8192, 8192, 8192)
+    multiplied, convolved = step(large), step(conv(batch=4096, dtype="float32"), linear(64, 64, 64))
+    spreads = artefact().spreads
+    assert width(multiplied, "t4") == pytest.approx(spreads["seen single"].factor)
+    assert width(convolved, "t4") == pytest.approx(spreads["seen alone conv"].factor)  # no whole one was measured
+    assert width(convolved, "a30") == pytest.approx(spreads["unseen alone conv"].factor)
+    assert width(step(large, precision="tf32"), "a100-pcie-40gb") > width(multiplied, "a100-pcie-40gb")
+    assert width(multiplied, "rtx-4090") > width(multiplied, "a30")
+
+
+def test_matrix_units_of_cdna_multiply_single_precision():
+    work = linear(8192, 8192, 8192)
+    found = predict(step(work), gpu("mi210"))
+    assert found.peak_flop_per_s == 2 * gpu("mi210").peak_flop_per_s("fp32")
+    assert (
+        work.flops / found.peak_flop_per_s <= found.step_time.value < work.flops / gpu("mi210").peak_flop_per_s("fp32")
+    )
+    assert predict(step(work), gpu("mi300x")).peak_flop_per_s == gpu("mi300x").peak_flop_per_s("fp32")
 
 
 def test_one_measured_step_removes_the_common_bias():
@@ -175,6 +247,8 @@ def test_one_measured_step_removes_the_common_bias():
     assert found.step_time.value == pytest.approx(2 * plain.step_time.value)
     assert sum(found.parts_s.values()) == pytest.approx(found.step_time.value)
     assert "record.jsonl" in found.step_time.method
+    copied = predict(linear_step(8), gpu("t4"), calibration=twice, copy_bytes=10**7)
+    assert copied.parts_s["copy"] == copy_seconds(gpu("t4"), 10**7)  # what was measured has no copy
     with pytest.raises(ValueError, match="above 0"):
         common(0.0, 1.0, "t4", "")
 
@@ -198,7 +272,39 @@ def test_calls_alone_take_the_floor_or_wait_and_kernel():
     assert found.seconds[2] == pytest.approx(2 * floor)
     streamed = 3 * 4 * 2**30 / target.memory_bandwidth_bytes_per_s
     assert found.seconds[1] == pytest.approx(streamed / 0.9, rel=0.1)
-    assert found.domain == "seen"
+    assert found.domains == ("seen", "seen", "seen")
+
+
+def test_calls_in_other_precisions_are_extrapolated_and_tf32_is_as_fast_as_the_gpu_has_it():
+    row = {"op_kind": "linear", "gemm_m": 4096, "gemm_n": 4096, "gemm_k": 4096}
+    plain, tf32, half = (op_of_row({**row, **more}) for more in ({}, {"tf32": True}, {"dtype": "fp16"}))
+    ampere, turing = (alone([(plain,), (tf32,), (half,)], gpu(key)) for key in ("a100-pcie-40gb", "t4"))
+    assert ampere.domains == ("seen", "extrapolated", "unseen")
+    assert turing.domains == ("seen", "seen", "extrapolated")
+    assert ampere.seconds[1] < ampere.seconds[0] / 2
+    assert turing.seconds[1] == turing.seconds[0]
+    kin, other = (alone([(plain,)], gpu(key)) for key in ("h100-sxm", "mi210"))
+    width = [found.high[-1] / found.seconds[-1] for found in (kin, ampere, other)]
+    assert width[0] < min(width[1:])
+
+
+def test_nodes_of_graphs_have_intervals_of_their_own():
+    spreads, calls = artefact().spreads, [(linear(512, 512, 512),)]
+    for key, name in (("t4", "seen node"), ("a30", "unseen node")):
+        node, call = (alone(calls, gpu(key), nodes=nodes) for nodes in (True, False))
+        assert node.seconds == call.seconds
+        assert node.high / node.seconds == pytest.approx(spreads[name].factor) == node.seconds / node.low
+
+
+def test_intervals_of_calls_hold_the_floors_of_other_hosts():
+    known = artefact()
+    lonely, long = (added(1),), (added(2**20),)
+    seen, unseen = (alone([lonely, long], gpu(key)) for key in ("p100-pcie", "a30"))
+    floors = [own[floor_name(lonely[0])] for key, own in known.floors.items() if key != "typical"]
+    assert unseen.low[0] < min(floors) < max(floors) < unseen.high[0]
+    assert seen.high[0] / seen.low[0] < unseen.high[0] / unseen.low[0]
+    assert unseen.high[1] / unseen.seconds[1] < unseen.high[0] / unseen.seconds[0]  # the host matters less
+    assert alone([lonely], gpu("t4"), method="roofline").low is None
 
 
 @given(st.floats(1e-9, 1e3), st.floats(1e-9, 1e3), st.floats(1.0, 12.0))

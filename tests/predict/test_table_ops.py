@@ -15,6 +15,24 @@ ROW = dict.fromkeys(("batch", "gemm_m", "gemm_n", "gemm_k", "rows", "row_len", "
 SIZE = st.integers(1, 500)
 
 
+ODD = st.one_of(st.none(), st.booleans(), st.integers(-3, 2**70), st.floats(), st.text(max_size=3))
+
+
+@given(st.sampled_from((*TABLE_KINDS, "fft")), st.dictionaries(st.sampled_from((*ROW, "groups", "dtype", "tf32")), ODD))
+def test_whatever_a_row_holds_it_is_an_operator_or_a_reason(kind, odd):
+    try:
+        found = op_of_row({**ROW, **odd, "op_kind": kind})
+    except Unsupported as error:
+        assert "\n" not in error.message
+    else:
+        assert found.read_bytes > 0
+
+
+def test_a_missing_value_is_as_no_value():
+    plain = op_of_row({**ROW, "op_kind": "conv"})
+    assert op_of_row({**ROW, "op_kind": "conv", "groups": float("nan"), "dtype": float("nan"), "tf32": None}) == plain
+
+
 @pytest.mark.parametrize("kind", TABLE_KINDS)
 def test_every_kind_of_a_table_has_an_operator(kind):
     op = op_of_row({**ROW, "op_kind": kind})
@@ -54,7 +72,11 @@ def test_moved_shapes_are_read_and_the_last_is_written():
         ({"op_kind": "fft"}, "unknown operator kind fft"),
         ({"op_kind": "bmm", "batch": 1, "gemm_m": 2, "gemm_n": 3}, "without gemm_k"),
         ({"op_kind": "bmm", "batch": float("nan"), "gemm_m": 2, "gemm_n": 3, "gemm_k": 4}, "without batch"),
-        ({"op_kind": "relu", "rows": 0, "row_len": 3}, "without rows"),
+        ({"op_kind": "relu", "rows": 0, "row_len": 3}, "rows is no size"),
+        ({"op_kind": "relu", "rows": "many", "row_len": 3}, "rows is no size"),
+        ({"op_kind": "relu", "rows": 2.5, "row_len": 3}, "rows is no size"),
+        ({"op_kind": "relu", "rows": float("inf"), "row_len": 3}, "rows is no size"),
+        ({**ROW, "op_kind": "conv", "groups": 3}, "do not divide"),
         ({"op_kind": "relu", "rows": 1, "row_len": 3, "dtype": "int4"}, "unknown dtype int4"),
     ],
 )

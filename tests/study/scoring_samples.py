@@ -71,7 +71,7 @@ def table(path: Path, rows: Sequence[Mapping[str, Any]]) -> Path:
 class Double:
     """A nanosecond a byte, and an interval of half to twice; knows nothing of an H100."""
 
-    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
+    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method, *, nodes: bool = False) -> list[Answer]:
         self._known(gpu)
         return [self._answer(sum(op.read_bytes + op.written_bytes for op in call), method) for call in calls]
 

@@ -172,6 +172,10 @@ def test_a_measured_step_removes_the_bias(fake, tmp_path):
     other = gg.predict("conv6", ["t4"], batch=64, calibrate=str(path))["t4"].step_time.value
     ratio = other / gg.predict("conv6", ["t4"], batch=64)["t4"].step_time.value
     assert ratio == pytest.approx(0.05 / plain["t4"].step_time.value)  # measured at another batch
+    part = {"with_optimizer": False, "include_copy": True}
+    without, with_it = (gg.predict("conv6", ["t4"], **part, **more)["t4"] for more in ({}, {"calibrate": path}))
+    parts = [one.step_time.value - one.prediction.parts_s["copy"] for one in (without, with_it)]
+    assert parts[1] / parts[0] == pytest.approx(ratio)  # the record has the optimizer and no copy
 
 
 WANTED = Wanted(("conv6@32",), "train", "fp32", 32, (gpu("t4"), gpu("4090")))
@@ -184,6 +188,9 @@ WANTED = Wanted(("conv6@32",), "train", "fp32", 32, (gpu("t4"), gpu("4090")))
         ([on_t4(mode="inference")], BadValue, "inference, not train"),
         ([on_t4(precision="fp16")], BadValue, "fp16, not fp32"),
         ([on_t4(framework="jax")], BadValue, "jax, not torch"),
+        ([on_t4(execution="compile")], BadValue, "run by compile, not eager"),
+        ([on_t4(tuning="tuned-basic")], BadValue, "tuned-basic, not as it comes"),
+        ([on_t4(code="abc")], BadValue, "other code"),
         ([on_t4(device="NVIDIA A10")], BadValue, "on A10, not Tesla T4 or GeForce RTX 4090"),
         ([on_t4(device="Example GPU")], InputError, "no step measured on a GPU"),
         ([replace(on_t4(), environment=None)], InputError, "no step measured on a GPU"),

@@ -7,10 +7,11 @@ import random
 from dataclasses import replace
 
 import pytest
-from scoring_samples import ADD, IMAGE, LINEAR, MODEL, Double, table
+from scoring_samples import ADD, IMAGE, LINEAR, MODEL, NODE, Double, table
 
 from gpugap.core.errors import BadValue, MissingExtra, UnknownName, Unsupported
 from gpugap.core.oplist import Op, OpList, Traced
+from gpugap.predict.latency.artefact import artefact
 from gpugap.predict.prediction import METHODS
 from gpugap.study.scoring import traces as kept
 from gpugap.study.scoring.recipes import Recipe
@@ -82,6 +83,14 @@ def test_groups_methods_and_what_is_not_scored(tmp_path):
     document = found.to_dict()
     assert sum(one["n"] for one in document["unscored"]) == 3
     assert document["worst"][0]["what"].startswith(("add", "linear"))
+
+
+def test_nodes_get_the_intervals_of_nodes(tmp_path):
+    found = validate([table(tmp_path / "t.csv", [NODE]), table(tmp_path / "u.csv", [LINEAR])], methods=("model",))
+    *nodes, op = (one.answers["model"] for one in found.scored)
+    assert len(nodes) == 3
+    assert {round(one.high_s / one.value_s, 6) for one in nodes} == {round(artefact().spreads["seen node"].factor, 6)}
+    assert op.high_s / op.value_s < nodes[0].high_s / nodes[0].value_s
 
 
 def test_one_method(tmp_path):

@@ -170,6 +170,20 @@ def test_whole_models_become_recipes(tmp_path):
     }  # fmt: skip
 
 
+def test_versions_are_no_numbers_and_both_passes_make_the_whole(tmp_path):
+    newest = {**IMAGE, "arch": "repvgg_b0", "torch_version": "2.10"}
+    assert cases_of(tmp_path, newest)[0].work.recipe.merged
+    parts = {key: value for key, value in MODEL.items() if key != "measured_total_s"}
+    forward, both = (
+        {**parts, "measured_forward_s": 0.2},
+        {**parts, "measured_forward_s": 0.2, "measured_backward_s": 0.3},
+    )
+    assert cases_of(tmp_path, forward)[0].measured_s == pytest.approx(0.2)
+    rows = [{**both, "phase": "training"}, {**both, "phase": "training", "measured_backward_s": ""}]
+    whole, lacking = cases_of(tmp_path, *rows)
+    assert (whole.measured_s, lacking.measured_s) == (pytest.approx(0.5), None)
+
+
 def test_image_tables_in_other_spellings(tmp_path):
     row = {key: value for key, value in IMAGE.items() if key not in ("arch", "step_time_s", "device")}
     row |= {"model": "resnet18.a1_in1k", "samples_per_s": 640, "gpu": "RTX 4090"}

@@ -10,7 +10,9 @@ from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpKind, Phase
 
 Domain = Literal["seen", "unseen", "extrapolated"]
-"""Whether the GPU was in the calibration data, or its generation's kin, or neither."""
+"""Whether the GPU was in the calibration data in the precision asked for, or its generation's kin, or neither."""
+Worked = Literal["single", "half", "tf32", "double"]
+"""What most of the arithmetic is done in; ``half`` is AMP, in fp16 or bf16."""
 Bound = Literal["compute", "bandwidth", "launch", "host"]
 BOUNDS: tuple[Bound, ...] = ("compute", "bandwidth", "launch", "host")
 Method = Literal["model", "roofline", "flops", "bandwidth"]

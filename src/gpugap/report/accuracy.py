@@ -74,8 +74,9 @@ def _left_out(cells: Cells, found: Scores, goals: Rows) -> Iterator[str]:
         return
     yield (
         "Whole GPUs, whole model families, or a fifth of all shapes were left out of the fit, and predicted by what "
-        "was fitted to the rest. Mean / median. Power-limited cards, whose sustained clock is set by watts, have rows "
-        "of their own. Of image models those rows count whose steps were traced, some architectures of each family. "
+        "was fitted to the rest; operators of a left-out GPU with the others' typical host. Mean / median. "
+        "Power-limited cards, whose sustained clock is set by watts, have rows of their own. "
+        "Of image models those rows count whose steps were traced, some architectures of each family. "
         "Baselines are not fitted; theirs are all rows of the case."
     )
     aims = {goal["case"]: goal for goal in goals}

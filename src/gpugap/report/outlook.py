@@ -32,7 +32,7 @@ from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, crossover_w
 
 _TIMES = (
     ": hollow points with dashed whiskers to the ends of the interval. Predicted from a trace of the step, not "
-    "measured. Domain: *seen*, such a GPU was in the calibration data; *unseen*, its kin were; *extrapolated*, neither."
+    "measured. Domain: *seen*, such a GPU was calibrated in this precision; *unseen*, its kin; *extrapolated*, neither."
 )
 _GAP = (
     ": dashed bars, each from where the one before it ends; they multiply to the speedup over this CPU. The GPU's peak "

@@ -41,6 +41,7 @@ class Wanted:
         precision: computed in.
         batch: asked for; the nearest measured one is taken.
         gpus: asked for.
+        code: digest of the user's file.
     """
 
     names: Collection[str]
@@ -48,6 +49,7 @@ class Wanted:
     precision: str
     batch: int
     gpus: Sequence[Gpu]
+    code: str = ""
 
 
 def read_calibration(source: Path | Sequence[Record], wanted: Wanted) -> Calibration:
@@ -86,6 +88,12 @@ def _differences(summary: CellSummary, device: Gpu, wanted: Wanted) -> Iterator[
     for found, asked in ((cell.mode, wanted.mode), (cell.precision, wanted.precision), (cell.framework, "torch")):
         if found != asked:
             yield f"{found}, not {asked}"
+    if cell.execution not in (None, "eager"):
+        yield f"run by {cell.execution}, not eager"
+    if cell.tuning not in (None, "default"):
+        yield f"{cell.tuning}, not as it comes"
+    if dict(cell.extra).get("code", "") != wanted.code:
+        yield "other code than the file holds now"
     if device.key not in [one.key for one in wanted.gpus]:
         yield f"on {device.name}, not {' or '.join(one.name for one in wanted.gpus)}"
 

@@ -93,6 +93,10 @@ class Batches:
             self._known[batch] = found
         return self._known[batch]
 
+    def as_measured(self, batch: int) -> OpList:
+        """The step at a batch as a record holds it, with its optimizer."""
+        return self._traced.at(batch)
+
     def cpu(self, batch: int) -> Estimate:
         """The step on this CPU."""
         if batch not in self._cpu:
@@ -193,7 +197,9 @@ def _predict(
     calibrated = None
     if calibrate is not None:
         source = calibrate.records if isinstance(calibrate, Measurement) else Path(calibrate)
-        calibrated = read_calibration(source, Wanted(wanted.names, what.mode, what.precision, what.batch, chosen))
+        calibrated = read_calibration(
+            source, Wanted(wanted.names, what.mode, what.precision, what.batch, chosen, wanted.code)
+        )
     tracer = Tracer(what.step, what.mode)
 
     from gpugap.frameworks.torch.trace.wish import Wish
@@ -293,27 +299,20 @@ class _Maker:
 
     def at(self, batch: int) -> Prediction:
         known = self._common()
-        found = self._plain(batch, known)
+        ops = self.batches.at(batch)
+        found = self._plain(ops, ops.role_bytes("input") if self.asked.include_copy else 0, known)
         bias = {} if known is None else {"calibration": f"times {known.ratio:.3g}, as {known.source} shows"}
         return replace(found, assumed={**found.assumed, **self.told, **bias})
 
-    def _plain(self, batch: int, known: Common | None) -> Prediction:
-        ops = self.batches.at(batch)
-        copied = ops.role_bytes("input") if self.asked.include_copy else 0
-        return step_on_gpu(
-            ops,
-            self.gpu,
-            method=self.asked.method,
-            copy_bytes=copied,
-            channels_last=self.channels_last,
-            calibration=known,
-        )
+    def _plain(self, ops: OpList, copied: int = 0, known: Common | None = None) -> Prediction:
+        how = {"method": self.asked.method, "channels_last": self.channels_last}
+        return step_on_gpu(ops, self.gpu, copy_bytes=copied, calibration=known, **how)  # type: ignore[arg-type] # named
 
     def _common(self) -> Common | None:
         here = self.calibrated
         if here is None or here.gpu.key != self.gpu.key:
             return None
-        plain = self._plain(here.batch, None).step_time
+        plain = self._plain(self.batches.as_measured(here.batch)).step_time
         return common(here.step_time.value or 0.0, plain.value or 0.0, here.gpu.key, here.source)
 
 

@@ -17,9 +17,11 @@ from gpugap.predict.latency.conformal import Spread, Widening
 from gpugap.predict.latency.constants import Constants, constants_of
 from gpugap.predict.latency.features import GROUPS, STEP
 from gpugap.predict.latency.trees import Trees, trees_of
-from gpugap.predict.prediction import Domain
+from gpugap.predict.prediction import Domain, Worked
 
 SCHEMA = "gpugap.calibration/1"
+TYPICAL = "typical"
+"""The host of a GPU that was not seen, among `Artefact.floors`."""
 NUMBERS, TREES = "calibration.json", "calibration.npz"
 
 
@@ -56,18 +58,25 @@ class Artefact:
         """Those of a GPU."""
         return self.gpu_constants.get(key, self.constants)
 
-    def domain_of(self, gpu: Gpu, precision: str = "single") -> Domain:
-        """Whether a GPU, or one of its vendor and architecture, was in the calibration data.
+    def domain_of(self, gpu: Gpu, precision: Worked = "single") -> Domain:
+        """Whether a GPU, or one of its vendor and architecture, was in the calibration data in a precision.
 
         Args:
             gpu: a row of the catalog.
-            precision: ``single`` or ``half``; a GPU that was seen in the other alone is unseen.
+            precision: what was measured in another one says nothing of it.
         """
-        own = self.manifest["gpus"].get(gpu.key)
-        if own is not None and precision in own["precisions"]:
+        rows = {key: row for key, row in self.manifest["gpus"].items() if precision in row["precisions"]}
+        if gpu.key in rows:
             return "seen"
-        kin = {(row["vendor"], row["architecture"]) for row in self.manifest["gpus"].values()}
+        kin = {(row["vendor"], row["architecture"]) for row in rows.values()}
         return "unseen" if (gpu.vendor, gpu.architecture) in kin else "extrapolated"
+
+    def tested_alone(self, gpu: Gpu, precision: Worked = "single") -> Domain:
+        """The domain of single calls: every generation of the vendors that were seen was left out in its turn."""
+        rows = self.manifest["gpus"].values()
+        vendors = {row["vendor"] for row in rows if precision in row["precisions"]}
+        found = self.domain_of(gpu, precision)
+        return "unseen" if found == "extrapolated" and gpu.vendor in vendors else found
 
 
 @functools.cache

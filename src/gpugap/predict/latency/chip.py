@@ -34,6 +34,7 @@ class Chip:
         shared_issue: whether integer and floating-point instructions take turns, so that computing addresses keeps the
             multipliers waiting.
         held_back_memory: whether its memory keeps ECC in line with the data, or is of a generation before Volta.
+        single_gain: rate of matrix products in single precision over the vector rate.
     """
 
     key: str
@@ -47,6 +48,12 @@ class Chip:
     power_share: float
     shared_issue: bool = False
     held_back_memory: bool = False
+    single_gain: float = 1.0
+
+    @property
+    def product_flop_per_s(self) -> tuple[float, ...]:
+        """Peaks of matrix products, by `RATES`."""
+        return (self.rates_flop_per_s[FP32] * self.single_gain, *self.rates_flop_per_s[1:])
 
     @property
     def power_limited(self) -> bool:
@@ -97,9 +104,13 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
         _shared_issue(gpu.compute_capability),
         gpu.compute_capability in _BEFORE_VOLTA
         or (gpu.category == "datacenter" and gpu.memory_type.startswith("GDDR")),
+        _SINGLE_GAIN.get(gpu.architecture, 1.0),
     )
 
 
+_SINGLE_GAIN = {"CDNA 1.0": 2.0, "CDNA 2.0": 2.0}
+"""Matrix units that multiply single precision itself: MI100 46.1 over 23.1 TFLOP/s, MI250X 95.7 over 47.9 (AMD's CDNA
+and CDNA 2 white papers, tables of peak rates). From CDNA 3 on the vector rate is as high."""
 _BEFORE_VOLTA = ("2.0", "3.5", "3.7", "5.0", "5.2", "5.3", "6.0", "6.1", "6.2")
 _HALF_SHARED = ("8.6", "8.7", "8.9", "12.0", "12.1")
 """Half of the floating-point lanes also compute integers (GA102, AD102 and GB202 architecture white papers)."""

@@ -21,7 +21,7 @@ fused attention; everything else moves bytes."""
 FORMS: tuple[Form, ...] = get_args(Form)
 KINDS: tuple[str, ...] = (*get_args(OpKind), "batch norm", "group norm")
 """Kinds of operators; a normalization over the batch or a group reads and writes otherwise than one over a row."""
-_RATES = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64}
+_RATES = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64, "tf32": TF32}
 _ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float64": 8}
 _NO_KERNEL = frozenset(
     f"aten.{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
@@ -97,10 +97,12 @@ class Kernels:
         return np.bincount(self.op, values, len(self.distinct)).astype(np.float64)
 
     def rates(self, chip: Chip) -> tuple[Floats, Bools]:
-        """Peak rate of each row on a chip in FLOP/s, and whether it is that of matrix units."""
-        rate, matrix = np.array(chip.rates_flop_per_s), np.array(chip.matrix)
+        """Peak rate of each row on a chip in FLOP/s, and whether it is that of matrix units of less than single."""
         vector = self.is_form("depthwise", "traffic")  # neither multiplies matrices
-        return np.where(vector, rate[FP32], rate[self.rate]), np.where(vector, False, matrix[self.rate])
+        double, single = chip.rates_flop_per_s[FP64], chip.rates_flop_per_s[FP32]
+        products = np.array(chip.product_flop_per_s)[self.rate]
+        peak = np.where(vector, np.where(self.rate == FP64, double, single), products)
+        return peak, np.where(vector, False, np.array(chip.matrix)[self.rate])
 
 
 def kernels_of(ops: Sequence[Op], *, tf32: bool = False) -> Kernels:

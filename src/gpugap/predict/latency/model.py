@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -12,7 +13,7 @@ from gpugap.catalog.accelerators import Gpu
 from gpugap.core.errors import BadValue
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList
-from gpugap.predict.latency.artefact import Artefact, artefact
+from gpugap.predict.latency.artefact import TYPICAL, Artefact, artefact
 from gpugap.predict.latency.base import Base, base_of, either
 from gpugap.predict.latency.baselines import sheet_seconds
 from gpugap.predict.latency.bias import Common
@@ -22,12 +23,12 @@ from gpugap.predict.latency.conformal import LEVEL, spread_of
 from gpugap.predict.latency.constants import Constants
 from gpugap.predict.latency.features import GROUPS, STEP, features_of, rows_of, step_features
 from gpugap.predict.latency.kernels import KINDS, WINOGRAD_WINDOW, Floats, Kernels, kernels_of
+from gpugap.predict.latency.precision import check_double, checked_like, in_tf32, precision_told, rate_of, worked_in
 from gpugap.predict.prediction import METHODS, Bound, Host, Method, OpTime, Prediction
 
 _BOUNDS: tuple[Bound, ...] = get_args(Bound)
 _LED = 0.1
 """A host whose share of a step is above this leads it: by the fitted sharpness it takes longer than the kernels."""
-_HALF = ("fp16", "bf16", "amp")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,28 +71,55 @@ def predict(
         Unsupported: the catalog does not know enough of the GPU.
         BadValue: no such method.
     """
-    chip, known, kernels = chip_of(gpu), artefact(), _kernels(_Same(ops))
+    chip, known = chip_of(gpu), artefact()
+    kernels = _kernels(_Same(ops), in_tf32(ops.precision, chip))
+    check_double(gpu, kernels)
     times = times_of(kernels, chip, known, method=method, channels_last=channels_last)
-    each_s, step_s = step_of(kernels, times, known.constants_for(chip.key), host)
-    ratio = 1.0 if calibration is None else calibration.ratio
-    parts = _parts((each_s, step_s, copy_seconds(gpu, copy_bytes)), times.bound[kernels.place], ratio)
+    asked = _Asked(ops, kernels, gpu, chip, known, method, calibration)
+    return _answer(asked, times, host, copy_seconds(gpu, copy_bytes))
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What is predicted, and by what."""
+
+    ops: OpList
+    kernels: Kernels
+    gpu: Gpu
+    chip: Chip
+    known: Artefact
+    method: Method
+    calibration: Common | None
+
+    def step_s(self, times: Times, host: Host | None) -> tuple[Floats, float]:
+        return step_of(self.kernels, times, self.known.constants_for(self.chip.key), host)
+
+
+def _answer(asked: _Asked, times: Times, host: Host | None, copy_s: float) -> Prediction:
+    ops, kernels, chip, known = asked.ops, asked.kernels, asked.chip, asked.known
+    each_s, step_s = asked.step_s(times, host)
+    ratio = 1.0 if asked.calibration is None else asked.calibration.ratio
+    parts = _parts((each_s, step_s, copy_s), times.bound[kernels.place], ratio)
+    seconds = sum(parts.values())
+    hosts = _hosts(known) if host is None and asked.calibration is None and asked.method == "model" else ()
+    ends = [seconds - step_s + asked.step_s(times, one)[1] for one in hosts] or [seconds]
     return Prediction(
-        gpu_id=gpu.key,
-        gpu_name=gpu.name,
-        domain=known.domain_of(gpu, precision_of(ops)),
-        method=method,
+        gpu_id=asked.gpu.key,
+        gpu_name=asked.gpu.name,
+        domain=known.domain_of(asked.gpu, worked_in(ops, kernels)),
+        method=asked.method,
         workload=ops.name,
         mode=ops.mode,
         batch=ops.batch,
         precision=ops.precision,
-        step_time=_estimate(sum(parts.values()), (ops, gpu, chip), known, method, calibration),
+        step_time=_estimate(asked, (ends[0], seconds, ends[-1])),
         parts_s=parts,
         bound=max(_BOUNDS, key=lambda name: parts[name]),
         attention_kernel=", ".join(sorted(set(ops.attention.values()))),
         ops=_op_times(kernels, times, ratio, ops),
-        peak_flop_per_s=_peak(kernels, chip),
+        peak_flop_per_s=chip.product_flop_per_s[rate_of(kernels)],
         bandwidth_byte_per_s=chip.bandwidth_byte_per_s,
-        assumed=dict(ops.assumed) | _assumed(host, known, chip),
+        assumed=dict(ops.assumed) | _assumed(host, known, chip, hosts) | precision_told(ops, kernels, chip),
         uncounted=ops.uncounted,
     )
 
@@ -131,9 +159,9 @@ class _Same:
         return id(self.ops)
 
 
-@functools.lru_cache(maxsize=1)
-def _kernels(step: _Same) -> Kernels:
-    return kernels_of(step.ops.ops, tf32=step.ops.precision == "tf32")
+@functools.lru_cache(maxsize=2)
+def _kernels(step: _Same, tf32: bool) -> Kernels:
+    return kernels_of(step.ops.ops, tf32=tf32)
 
 
 def times_of(
@@ -235,10 +263,10 @@ def _parts(
     """What the time of operators, of the step and of its copy consists of."""
     each_s, step_s, copy_s = seconds
     parts: dict[str, float] = dict(zip(_BOUNDS, np.bincount(bound, each_s, 3).tolist(), strict=False))
-    parts |= {"host": max(0.0, step_s - float(each_s.sum())), "copy": copy_s}
+    parts["host"] = max(0.0, step_s - float(each_s.sum()))
     if parts["host"] > _LED * step_s:  # then launches wait for the host
         parts |= {"host": parts["host"] + parts["launch"], "launch": 0.0}
-    return {name: part * ratio for name, part in parts.items()}
+    return {name: part * ratio for name, part in parts.items()} | {"copy": copy_s}  # no measured step copies
 
 
 def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tuple[OpTime, ...]:
@@ -251,36 +279,50 @@ def _op_times(kernels: Kernels, times: Times, ratio: float, ops: OpList) -> tupl
     )
 
 
-def _peak(kernels: Kernels, chip: Chip) -> float:
-    """Of the precision that most of the arithmetic runs in."""
-    flops = np.bincount(kernels.rate, kernels.flops, len(chip.rates_flop_per_s))
-    return chip.rates_flop_per_s[int(np.argmax(flops))]
+LAUNCH_S = 3e-6
+"""Host time of a launch alone: 2 to 4 µs (NVIDIA's "Getting Started with CUDA Graphs", 2019)."""
 
 
-def precision_of(ops: OpList) -> str:
-    """``half`` or ``single``, by what the step was set to."""
-    return "half" if ops.precision in _HALF else "single"
+def _hosts(known: Artefact) -> tuple[Host, Host]:
+    """The fastest host there is, and one that takes as long as the shortest single call of the calibration data."""
+    return Host(LAUNCH_S, "a launch alone"), Host(known.floors[TYPICAL][""], "the shortest single call")
 
 
-def _estimate(
-    seconds: float, asked: tuple[OpList, Gpu, Chip], known: Artefact, method: Method, calibration: Common | None
-) -> Estimate:
-    ops, gpu, chip = asked
-    if method != "model":
-        return Estimate(seconds, None, None, None, "s", "predicted", f"{method} of the data sheet", None)
-    precision = precision_of(ops)
-    domain = known.domain_of(gpu, precision)
-    case = (domain, precision, ops.mode)
-    found, name = spread_of(known.spreads, known.widening, chip, case)
+def _estimate(asked: _Asked, ends: tuple[float, float, float]) -> Estimate:
+    ops, kernels, gpu, chip, known = asked.ops, asked.kernels, asked.gpu, asked.chip, asked.known
+    fastest, seconds, slowest = ends
+    if asked.method != "model":
+        return Estimate(seconds, None, None, None, "s", "predicted", f"{asked.method} of the data sheet", None)
+    worked = worked_in(ops, kernels)
+    like = checked_like(worked)
+    domain = known.domain_of(gpu, worked)
+    found, name = spread_of(known.spreads, known.widening, chip, (domain, like, ops.mode))
+    if like == "single" and _mostly_convolutions(kernels):
+        tested = known.tested_alone(gpu, "single")
+        single, other = spread_of(known.spreads, known.widening, chip, (tested, "alone", "conv"))
+        found, name = max((found, name), (single, other), key=lambda pair: pair[0].factor)
     how = f"kernels by tiles and bytes with a fitted residual; interval of {name}, {found.groups} groups left out"
-    if calibration is not None:
-        how += f"; times {calibration.ratio:.3g}, measured: {calibration.source}"
-    low, high = seconds / found.factor, seconds * found.factor
+    if asked.calibration is not None:
+        how += f"; times {asked.calibration.ratio:.3g}, measured: {asked.calibration.source}"
+    least = min(seconds, float(kernels.by_op(fastest_possible(kernels, chip))[kernels.place].sum()))
+    low, high = max(least, fastest / found.factor), slowest * found.factor
     return Estimate(seconds, low, high, LEVEL, "s", "predicted", how, found.n)
 
 
-def _assumed(host: Host | None, known: Artefact, chip: Chip) -> dict[str, str]:
-    typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator, the calibration data's typical host"
+def _mostly_convolutions(kernels: Kernels) -> bool:
+    """Whether convolutions do most of the arithmetic.
+
+    Of such steps none was measured as a whole in single precision. Their interval is that of single convolutions, whose
+    errors need not average out over a step.
+    """
+    flops = np.bincount(kernels.place, minlength=len(kernels.distinct))[kernels.op] * kernels.flops
+    return bool(2 * flops[kernels.kind == KINDS.index("conv")].sum() > flops.sum())
+
+
+def _assumed(host: Host | None, known: Artefact, chip: Chip, hosts: Sequence[Host]) -> dict[str, str]:
+    typical = f"{known.constants.dispatch_s * 1e6:.1f} µs an operator"
+    if hosts:
+        typical += f"; the interval holds {' to '.join(f'{one.dispatch_s * 1e6:.0f}' for one in hosts)} µs"
     told = {"host": typical if host is None else f"{host.dispatch_s * 1e6:.1f} µs an operator, {host.source}"}
     if chip.power_limited:
         told["power"] = f"sustained rate limited: {chip.power_share:.2f} of its kin's watts for the same peak"

@@ -9,7 +9,13 @@ from typing import Any
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import Op, OpKind, Phase
 
-_ITEM_BYTES = {"float32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
+_ITEM_BYTES = {"float32": 4, "tf32": 4, "float16": 2, "bfloat16": 2, "float64": 8}
+_ALSO = {"float": "float32", "fp32": "float32", "half": "float16", "fp16": "float16", "bf16": "bfloat16"}
+_ALSO |= {"double": "float64", "fp64": "float64"}
+"""Other names of the same."""
+_MULTIPLYING = ("bmm", "linear", "conv")
+_MOST = 2**48
+"""No size of a tensor is as large."""
 _STATISTICS = 2
 """Numbers of single precision that a normalization keeps of each row: mean and reciprocal deviation."""
 _NAMES: Mapping[str, tuple[str, OpKind, int]] = {
@@ -37,14 +43,15 @@ def op_of_row(row: Mapping[str, Any]) -> Op:
     Args:
         row: ``op_kind`` and its sizes: ``batch``, ``gemm_m``, ``gemm_n``, ``gemm_k`` of matrix products; ``rows`` and
             ``row_len`` of element-wise operators, softmax and layer norm; ``batch``, ``c_in``, ``c_out``,
-            ``kernel_size``, ``hw_in_px``, ``hw_out_px`` of convolutions; ``dtype`` and ``phase`` where present.
+            ``kernel_size``, ``hw_in_px``, ``hw_out_px`` of convolutions; ``dtype``, ``tf32``, ``phase`` and ``groups``
+            where present.
 
     Raises:
         Unsupported: no such kind, a missing size or an unknown dtype.
     """
-    kind, dtype = str(row.get("op_kind")), str(row.get("dtype") or "float32")
-    if dtype not in _ITEM_BYTES:
-        raise Unsupported(f"unknown dtype {dtype}", f"known: {', '.join(_ITEM_BYTES)}")
+    kind, dtype = str(row.get("op_kind")), _dtype(row)
+    if kind in _MULTIPLYING and dtype == "float32" and str(row.get("tf32")).lower() in ("true", "1", "1.0"):
+        dtype = "tf32"
     phase: Phase = "backward" if row.get("phase") == "backward" else "forward"
     if kind == "bmm":
         return _product("aten.bmm", _sizes(row, "batch", "gemm_m", "gemm_n", "gemm_k"), dtype, phase)
@@ -58,13 +65,35 @@ def op_of_row(row: Mapping[str, Any]) -> Op:
     raise Unsupported(f"unknown operator kind {kind}", f"known: {', '.join(TABLE_KINDS)}")
 
 
+def _missing(value: Any) -> bool:
+    return value is None or str(value).lower() in ("", "nan", "<na>")
+
+
+def _dtype(row: Mapping[str, Any]) -> str:
+    told = row.get("dtype")
+    if _missing(told):
+        return "float32"
+    name = str(told).lower().removeprefix("torch.")
+    name = _ALSO.get(name, name)
+    if name not in _ITEM_BYTES:
+        raise Unsupported(f"unknown dtype {told}", f"known: {', '.join(_ITEM_BYTES)}")
+    return name
+
+
 def _sizes(row: Mapping[str, Any], *names: str) -> tuple[int, ...]:
+    """Sizes of a row, each a whole number above 0."""
     found = []
     for name in names:
         value = row.get(name)
-        if value is None or not value >= 1:  # NaN is not
+        if _missing(value):
             raise Unsupported(f"a row of kind {row.get('op_kind')} without {name}", "leave it out")
-        found.append(int(value))
+        try:
+            number = float(str(value))
+        except (TypeError, ValueError):
+            number = 0.0
+        if not 1 <= number <= _MOST or number != int(number):
+            raise Unsupported(f"a row of kind {row.get('op_kind')} whose {name} is no size", "leave it out")
+        found.append(int(number))
     return tuple(found)
 
 
@@ -81,7 +110,10 @@ def _convolution(row: Mapping[str, Any], dtype: str, phase: Phase) -> Op:
     batch, inputs, outputs, kernel, side_in, side_out = _sizes(
         row, "batch", "c_in", "c_out", "kernel_size", "hw_in_px", "hw_out_px"
     )
-    groups = int(row.get("groups") or 1)
+    told = row.get("groups")
+    groups = 1 if _missing(told) else _sizes(row, "groups")[0]
+    if inputs % groups or outputs % groups:
+        raise Unsupported("a row of kind conv whose groups do not divide its channels", "leave it out")
     passes = 2 if phase == "backward" else 1
     item, weights = _ITEM_BYTES[dtype], outputs * (inputs // groups) * kernel**2
     before, after = batch * inputs * side_in**2, batch * outputs * side_out**2

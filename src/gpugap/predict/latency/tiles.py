@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gpugap.predict.latency.chip import FP32, Chip
+from gpugap.predict.latency.chip import FP32, FP64, Chip
 from gpugap.predict.latency.constants import Constants, Engine
 from gpugap.predict.latency.kernels import FORMS, WINOGRAD_WINDOW, Bools, Floats, Form, Kernels
 
@@ -44,7 +44,8 @@ def compute_seconds(kernels: Kernels, chip: Chip, constants: Constants, *, chann
 
 def direct_seconds(kernels: Kernels, chip: Chip, constants: Constants) -> Floats:
     """Time of a convolution in groups without tiles, which pays where groups are narrower than a tile; else endless."""
-    direct = kernels.flops / chip.rates_flop_per_s[FP32] * constants.form_factor.get("direct", 1.0)
+    double, single = chip.rates_flop_per_s[FP64], chip.rates_flop_per_s[FP32]
+    direct = kernels.flops / np.where(kernels.rate == FP64, double, single) * constants.form_factor.get("direct", 1.0)
     return np.where(kernels.is_form("grouped"), direct, np.inf)
 
 

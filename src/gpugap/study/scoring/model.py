@@ -16,13 +16,14 @@ from gpugap.study.scoring.predicting import Answer
 class Model:
     """Predicts with the shipped calibration; implements `gpugap.study.scoring.predicting.Predictor`."""
 
-    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
+    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method, *, nodes: bool = False) -> list[Answer]:
         """Calls between two events, by the thousand."""
-        found, limited = alone(calls, gpu, method=method), chip_of(gpu).power_limited
-        factors = found.factors.tolist() if found.factors is not None else [None] * len(calls)
+        found, limited = alone(calls, gpu, method=method, nodes=nodes), chip_of(gpu).power_limited
+        nothing = [None] * len(calls)
+        low, high = (nothing if ends is None else ends.tolist() for ends in (found.low, found.high))
         return [
-            Answer(value, value / factor if factor else None, value * factor if factor else None, found.domain, limited)
-            for value, factor in zip(found.seconds.tolist(), factors, strict=True)
+            Answer(value, least, most, domain, limited)
+            for value, least, most, domain in zip(found.seconds.tolist(), low, high, found.domains, strict=True)
         ]
 
     def step(self, ops: OpList, gpu: Gpu, method: Method, *, channels_last: bool) -> Answer:

@@ -42,8 +42,8 @@ class Answer:
 class Predictor(Protocol):
     """What is scored."""
 
-    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method) -> list[Answer]:
-        """Calls timed one by one, each of one operator or of a few.
+    def alone(self, calls: Sequence[tuple[Op, ...]], gpu: Gpu, method: Method, *, nodes: bool = False) -> list[Answer]:
+        """Calls timed one by one, each of one operator or of a few; or the nodes of a graph.
 
         Raises:
             Unsupported: the catalog does not know enough of the GPU.
@@ -97,7 +97,7 @@ def predicted(
     """
     listed = list(found)
     scored: list[Scored | None] = [None] * len(listed)
-    alone: dict[str, list[int]] = defaultdict(list)
+    alone: dict[tuple[str, bool], list[int]] = defaultdict(list)
     whole: dict[Recipe, list[int]] = defaultdict(list)
     for place, case in enumerate(listed):
         if case.reason or case.gpu is None or case.work is None:
@@ -105,7 +105,7 @@ def predicted(
         elif isinstance(case.work, Whole):
             whole[case.work.recipe].append(place)
         else:
-            alone[case.gpu.key].append(place)
+            alone[case.gpu.key, case.table == "nodes"].append(place)
     for places in alone.values():
         for place, one in zip(places, _alone([listed[place] for place in places], predictor, methods), strict=True):
             scored[place] = one
@@ -120,11 +120,11 @@ def predicted(
 
 
 def _alone(found: Sequence[Case], predictor: Predictor, methods: Sequence[Method]) -> list[Scored]:
-    gpu = found[0].gpu
+    gpu, nodes = found[0].gpu, found[0].table == "nodes"
     assert gpu is not None
     calls = [case.work if isinstance(case.work, tuple) else (case.work,) for case in found]
     try:
-        by_method = {method: predictor.alone(calls, gpu, method) for method in methods}  # type: ignore[arg-type] # no Whole here
+        by_method = {method: predictor.alone(calls, gpu, method, nodes=nodes) for method in methods}  # type: ignore[arg-type] # no Whole here
     except Unsupported as error:
         return [Scored(case, {}, error.message) for case in found]
     return [

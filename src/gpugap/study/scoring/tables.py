@@ -50,10 +50,12 @@ _KNOWN = frozenset(
             "model",
         ),
         *("architecture", "n_experts", "option", "family", "precision", "memory_format", "compiled", "torch_version"),
-        *("samples_per_s", "params"),
+        *("samples_per_s", "params", "measured_forward_s", "measured_backward_s"),
     )
 )
 """All columns that are looked at; others are not even read."""
+_AS_TEXT = ("torch_version",)
+"""Columns of a CSV that only look like numbers: 2.10 is not 2.1."""
 _REMEDY = "docs/validate.md lists the columns of each kind of table"
 
 
@@ -131,7 +133,7 @@ def _csv(path: Path) -> _Read:
         columns: dict[str, list[Any]] = {name: [] for name in names if name in _KNOWN}
         for row in reader:
             for name, column in columns.items():
-                column.append(_value(row[name]))
+                column.append(row[name] or None if name in _AS_TEXT else _value(row[name]))
     return names, dict(columns)
 
 
@@ -153,10 +155,14 @@ def _kind(path: Path, columns: Mapping[str, Any]) -> TableKind:
 
 
 def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str, Sequence[Any]]:
-    """Image tables in other spellings: throughput for time, the name with its weights' tag for the architecture."""
-    if kind != "images":
-        return columns
+    """Other spellings: both passes for the whole, throughput for time, the name with its weights' tag for the model."""
     made = dict(columns)
+    if kind == "models" and "measured_total_s" not in made and "measured_forward_s" in made:
+        none = [None] * len(made["measured_forward_s"])
+        columns_of = (made.get(name, none) for name in ("measured_forward_s", "measured_backward_s", "phase"))
+        made["measured_total_s"] = [_whole(*passes) for passes in zip(*columns_of, strict=True)]
+    if kind != "images":
+        return made
     if "step_time_s" not in made and {"samples_per_s", "batch_size"} <= made.keys():
         pairs = zip(made["samples_per_s"], made["batch_size"], strict=True)
         made["step_time_s"] = [batch / rate if positive(rate) and positive(batch) else None for rate, batch in pairs]
@@ -165,6 +171,13 @@ def _named_alike(kind: TableKind, columns: dict[str, Sequence[Any]]) -> dict[str
     if "device" not in made and "gpu" in made:
         made["device"] = made["gpu"]
     return made
+
+
+def _whole(forward: Any, backward: Any, phase: Any) -> float | None:
+    """Time of both passes, of inference that of the first; None where one is missing."""
+    passes = [positive(forward)] if phase == "inference" else [positive(forward), positive(backward)]
+    known = [time_s for time_s in passes if time_s is not None]
+    return sum(known) if len(known) == len(passes) else None
 
 
 def positive(value: Any) -> float | None:

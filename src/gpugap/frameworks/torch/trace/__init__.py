@@ -49,12 +49,13 @@ def trace(source: Source, wish: Wish) -> Traced:
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     attention = Attention(wish.capability, wish.attention)
     with _told(source.name), _as_on_gpu(fake, attention):
-        step = _checked(source.build(part, fake), wish, source.name)
+        step = _checked(_built(source, wish, part, fake), wish, source.name)
         first = _Run(changed(step, wish), wish, source.name, attention).oplist(wish.batch)
         if not wish.both:
             return Traced(first, why="it was traced at this batch alone")
         try:
-            twin = changed(source.build(2 * part, fake), wish) if source.again else with_batch(step, part, 2 * part)
+            again = source.again
+            twin = changed(_built(source, wish, 2 * part, fake), wish) if again else with_batch(step, part, 2 * part)
             second = _Run(twin, wish, source.name, attention).oplist(2 * wish.batch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - the first trace stands; the second tells that it failed
             return Traced(first, why=f"at batch {2 * wish.batch} it raises {_line(error)}")
@@ -101,9 +102,25 @@ def _place(error: BaseException) -> str:
     return f" ({Path(users[-1].filename).name}:{users[-1].lineno})" if users else ""
 
 
+def _built(source: Source, wish: Wish, batch: int, fake: FakeTensorMode) -> Step:
+    """The step at a batch size; for ``fp64`` built with double as PyTorch's default."""
+    usual = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64 if wish.precision == "fp64" else usual)
+    try:
+        return source.build(batch, fake)
+    finally:
+        torch.set_default_dtype(usual)
+
+
 def _checked(step: Step, wish: Wish, name: str) -> Step:
     if step.mode != wish.mode:
         raise Unsupported(f"{name} is a step for {step.mode}, asked for {wish.mode}", f"use --mode {step.mode}")
+    if wish.precision == "fp64":
+        held = [p.dtype for model in step.model_list if isinstance(model, nn.Module) for p in model.parameters()]
+        other = next((dtype for dtype in held if dtype.is_floating_point and dtype != torch.float64), None)
+        if other is not None:
+            message = f"{name} holds parameters in {str(other).removeprefix('torch.')}, asked for fp64"
+            raise Unsupported(message, "make its models and batch double (model.double()), or choose another precision")
     return step
 
 
