@@ -12,7 +12,7 @@ from gpugap.core.errors import BadValue, Infeasible, UnknownName
 from gpugap.core.estimate import Estimate
 from gpugap.plan.api import Subject, make_plan
 from gpugap.plan.choice import SHIFT, best, options_of, pareto
-from gpugap.plan.footprint import drift, intensity_of
+from gpugap.plan.footprint import carbon, drift, intensity_of
 from gpugap.plan.option import GOALS, KINDS, Wish
 from gpugap.plan.rows import calendar_rows, cautions, even_rows, money_text, out_rows, plan_rows, shift_rows
 from gpugap.plan.run import Run
@@ -260,3 +260,11 @@ def test_more_gpus_are_paid_whole():
     assert rented
     assert all(one.price.value > 8 for one in rented)
     assert not [one for one in options if one.kind in ("own", "buy") and one.worker is eight]
+
+
+def test_every_country_with_a_grid_has_grams():
+    used = Estimate(3.6e6, None, None, None, "J", "measured", "made for a test", None)
+    for one in load().countries():
+        if one.carbon:
+            grams = carbon(used, intensity_of(one, (), 2026))
+            assert 0 < grams.low <= grams.value <= grams.high, one.iso3

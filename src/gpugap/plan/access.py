@@ -234,8 +234,7 @@ def _in(place: Country, cost: Estimate, used: Estimate, means: Means, *, nearest
 def _emitted(place: Country, used: Estimate, means: Means) -> Estimate:
     if not place.carbon:
         return _unknown("gCO2e", f"no carbon intensity of {place.name} is known")
-    intensity = intensity_of(place, means.countries, today=means.today)
-    return scaled(used, 0.0, "gCO2e", intensity.method) if intensity.value == 0 else carbon(used, intensity)
+    return carbon(used, intensity_of(place, means.countries, today=means.today))
 
 
 def _over(cost: Estimate, amount: float | None, unit: str, told: str) -> Estimate | None:
