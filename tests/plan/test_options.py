@@ -268,3 +268,17 @@ def test_every_country_with_a_grid_has_grams():
         if one.carbon:
             grams = carbon(used, intensity_of(one, (), 2026))
             assert 0 < grams.low <= grams.value <= grams.high, one.iso3
+
+
+def test_a_wished_option_is_kept_however_dear():
+    """A script plans again for its own option alone, whatever has become cheaper meanwhile."""
+    ground = make_ground()
+    offers = [one for one in ground.offers if one.gpu == "t4" and one.gpu_count == 1 and one.usd_per_h]
+    dearest = max(offers, key=lambda one: one.usd_per_h)
+    wished = dataclasses.replace(
+        ground, wish=dataclasses.replace(ground.wish, only=f"on-demand: t4, {dearest.provider}")
+    )
+    everything, _ = options_of(ground)
+    found, _ = options_of(wished)
+    assert not any(dearest.instance in one.where for one in everything)
+    assert {one.provider for one in found} == {dearest.provider}

@@ -107,7 +107,7 @@ def on_cluster(worker: Worker, time: Estimate, job: Job) -> dict[str, str]:
 
 def shell(option: Option, job: Job) -> str:
     """A shell script: pilot, corrected plan, training."""
-    lines = ["#!/usr/bin/env bash", *_head(option), "set -euo pipefail", 'cd "$(dirname "$0")"', *_pilot(job, option)]
+    lines = ["#!/usr/bin/env bash", *_head(option), "set -euo pipefail", *_pilot(job, option)]
     if option.session_s is None:
         return "\n".join([*lines, *_training(job)]) + "\n"
     return "\n".join([*lines, *_session(job, option, option.session_s)]) + "\n"
@@ -176,7 +176,8 @@ def _head(option: Option) -> list[str]:
     span = duration(time.value or 0)
     if time.low is not None and time.high is not None:
         span += f" ({duration(time.low)} to {duration(time.high)})"
-    return [f"# {_plain(option.id)}", f"# {time.kind}: {span}, {money}{dated}"]
+    where = "# Start it in the folder in which the plan was made: files are named as they were there."
+    return [f"# {_plain(option.id)}", f"# {time.kind}: {span}, {money}{dated}", where]
 
 
 def _pilot(job: Job, option: Option) -> list[str]:

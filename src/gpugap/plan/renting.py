@@ -35,7 +35,8 @@ def rented(ground: Ground) -> Iterator[Option]:
             continue
         found = by_device.get((worker.gpu.key, worker.count), ())
         for spot in (False, True):
-            yield from _kept([_option(ground, worker, offer, spot=spot) for offer in found if _price(offer, spot)])
+            options = [_option(ground, worker, offer, spot=spot) for offer in found if _price(offer, spot)]
+            yield from _kept([one for one in options if ground.wish.only.lower() in one.id.lower()])
 
 
 def _price(offer: Offer, spot: bool) -> float | None:
