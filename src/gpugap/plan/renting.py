@@ -124,6 +124,22 @@ def _intensity(ground: Ground, offer: Offer) -> Estimate:
     return ground.intensities.get(ground.regions.get((offer.provider, offer.region), ""), ground.anywhere)
 
 
+def price_today(offers: Sequence[Offer], key: str, today: day | None = None) -> Estimate:
+    """What an hour of one GPU costs on demand today, ``USD/h``: old offers reach as far as prices may have moved.
+
+    Args:
+        offers: of any GPU.
+        key: of the GPU.
+        today: the present day.
+    """
+    span = price_span(offers, key, today=today)
+    priced = [one for one in offers if one.gpu == key and one.usd_per_gpu_h]
+    if span.value is None or not any(one.is_stale(today) for one in priced):
+        return span
+    low, high = (factor * end for factor, end in zip(PRICE_DRIFT, span.ends, strict=True))
+    return replace(span, low=low, high=high, method=f"{span.method}, and what old ones may have become")
+
+
 def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False, today: day | None = None) -> Estimate:
     """What an hour of one GPU costs, ``USD/h``: the median offer, from the 5 % to the 95 % one.
 
