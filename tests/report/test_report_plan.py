@@ -83,7 +83,8 @@ def test_a_request_by_hand():
     assert [one.speedup.value for one in found.scaling] == pytest.approx([1, 2**0.8, 4**0.8])
     four = found.scaling[2]
     assert four.efficiency.value == pytest.approx(4**0.8 / 4)
-    assert four.speedup.high / four.speedup.value == pytest.approx(1.25**2**0.5)  # two step times, each within 1.25
+    assert four.speedup.value / four.speedup.low == pytest.approx(1.25**2**0.5)  # two step times, each within 1.25
+    assert (four.speedup.high, four.efficiency.high) == (4, 1)  # not more than linear
     assert (four.speedup.level, four.speedup.kind) == (0.9, "predicted")
     assert found.scaling[0].speedup.low is None  # over itself
     quick = request(replace(ground, wish=replace(ground.wish, deadline_s=found.run_time.value * 0.5)), runs)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.errors import BadValue, Infeasible
@@ -165,5 +165,8 @@ def _scaling(ground: Ground, workers: Sequence[Worker]) -> list[Scaled]:
 def _speedup(least: Worker, one: Worker) -> Estimate:
     if one is least:
         return Estimate(1.0, None, None, None, "1", one.step_time.kind, "of itself", None)
-    told = f"step times of {least.count} and {one.count} GPUs; their errors taken for independent: rather too wide"
-    return product([least.step_time, one.step_time], "1", told, powers=[1, -1])
+    told = f"step times of {least.count} and {one.count} GPUs, errors taken for independent; at most linear"
+    found = product([least.step_time, one.step_time], "1", told, powers=[1, -1])
+    if found.value is None or found.high is None:
+        return found
+    return replace(found, high=max(found.value, min(found.high, one.count / least.count)))

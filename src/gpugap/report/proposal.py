@@ -108,7 +108,7 @@ def _scaling(found: Request) -> Sheet:
         )
     header = ("GPU", "Count", "Step, ms", "Speedup", "Efficiency", "GPU hours a run", "Kind")
     note = "Data parallel with the batch of the whole run kept; the all-reduce is predicted, never measured here. "
-    note += "Ratios take the errors of both step times for independent, so that their intervals are rather too wide."
+    note += "Ratios take the errors of both step times for independent and are at most linear."
     return Sheet("Scaling", note, "scaling", header, "lrrrrrl", rows)
 
 
