@@ -154,3 +154,15 @@ def test_the_pilot_comes_first_and_a_broken_plan_stops_the_run(plan, tmp_path, h
 def test_without_a_command_the_script_asks_for_one(plan, tmp_path):
     job = Job("conv6", "", ("conv6",), RUN, "train", "fp32")
     assert "${TRAIN:?" in emitted(by_kind(plan, "own"), job)["run.sh"]
+
+
+@pytest.mark.parametrize(
+    ("key", "cloud", "name"),
+    [
+        *(("t4", "aws", "T4"), ("rtx-4090", "vast", "RTX4090"), ("a100-sxm-80gb", "aws", "A100-80GB")),
+        *(("rtx-6000-ada", "runpod", "RTX6000-Ada"), ("rtx-2000-ada", "runpod", "RTX2000-Ada")),
+        *(("h100-sxm", "runpod", "H100-SXM"), ("h100-sxm", "gcp", "H100"), ("rtx-a6000", "lambda", "A6000")),
+    ],
+)
+def test_what_skypilot_calls_a_gpu(key, cloud, name):
+    assert sky_name(key, cloud) == name
