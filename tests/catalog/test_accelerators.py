@@ -157,3 +157,10 @@ def test_rows_grow_stale():
     assert t4.is_stale(date(2027, 11, 24))
     assert "(stale)" in t4.estimate(8.1e12, "FLOP/s", date(2027, 11, 24)).method
     assert set(RATES.values()) <= set(type(t4).__dataclass_fields__)
+
+
+def test_an_a10g_has_the_rates_of_its_80_sms():
+    """AWS tells 320 tensor cores, four an SM; of 128 cores each at 1.71 GHz are the 35 TFLOP/s of its data sheet."""
+    a10g = catalog.gpu("a10g")
+    assert a10g.sm_count == 80
+    assert a10g.sm_count * 128 * 2 * a10g.boost_clock_mhz * 1e6 == pytest.approx(a10g.peak_flop_per_s("fp32"), rel=1e-3)

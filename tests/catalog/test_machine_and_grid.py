@@ -7,7 +7,8 @@ from datetime import date
 import pytest
 
 from gpugap import catalog
-from gpugap.core.errors import AmbiguousName, UnknownName, Unsupported
+from gpugap.catalog.grid import carbon_rows
+from gpugap.core.errors import AmbiguousName, BadTable, UnknownName, Unsupported
 
 GIB = 2**30
 
@@ -115,3 +116,10 @@ def test_free_tiers_tell_their_limits():
     assert tiers["Google Colab, t4"].session_h == 12
     assert all(one.limits for one in tiers.values())
     assert not tiers["Hugging Face ZeroGPU"].trains
+
+
+def test_no_electricity_is_without_carbon():
+    """The source rounds the little that the smallest grids emit to 0; by life cycle none does."""
+    assert min(row.gco2e_per_kwh for row in carbon_rows()) > 5
+    with pytest.raises(BadTable, match="gco2e_per_kwh"):
+        catalog.load({"carbon_intensity": [{"iso3": "Kenya", "year": 2026, "gco2e_per_kwh": 0}]})

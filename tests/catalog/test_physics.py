@@ -34,6 +34,7 @@ def test_every_accelerator_makes_physical_sense(row):
         ("t4", {"launch_price_usd": 2000.0}, "stand together"),
         ("rtx-4090", {"launch_price_usd": 15.99}, "no price"),
         ("rtx-4090", {"fp64_tflops": 129.0}, "fp64"),
+        ("a10", {"fp64_tflops": 0.976}, "fp64 is 2.00 times what 72 SMs"),
         ("rtx-4090", {"fp16_acc16_tflops": 82.6}, "accumulation"),
         ("h100-sxm", {"fp8_tflops": 500.0}, "fp8 500 is slower"),
         ("h100-sxm", {"fp8_tflops": 8000.0}, "fp8 8000 against"),

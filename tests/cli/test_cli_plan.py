@@ -56,6 +56,11 @@ def test_a_plan_its_files_and_its_page(here):
     assert any("look before you pay" in text for text in document["warnings"])
     assert any(text.startswith("rtx-3060: taken as") for text in document["warnings"])
 
+    Path("lab.csv").write_text("gpu,usd_per_h\nt4,0.05\n")
+    priced = ("plan", *ASKED[:3], "--samples", "5e4", *ASKED[5:], "--prices", "lab.csv", "--emit", "own", "--json")
+    assert document_of("plan", here(*priced))["result"]["run"]["samples"] == 50_000
+    assert "--prices lab.csv" in Path("own/run.sh").read_text()  # else the option would not be found again
+
     Path("plan.json").write_text(json.dumps(document))
     asked = ("paper", str(EXAMPLE), "--format", "neurips", "--country", "KE", "--plan", "plan.json", "--json")
     assert result["options"][0]["name"] in document_of("paper", here(*asked))["result"]["text"]
@@ -74,10 +79,12 @@ def test_the_tables_of_a_plan(here):
 
 def test_a_proposal_and_its_pilot(here):
     options = ("--runs", "3", "--gpus-a-machine", "1,2", "--country", "Sweden", "--emit", "pilot")
+    options += ("--precision", "bf16")
     answer = here("proposal", *ASKED, *options, "-o", "request.tex", "--format", "latex", "--json")
     document = document_of("proposal", answer)
     assert {one["count"] for one in document["result"]["scaling"]} == {1, 2}
     assert r"\begin{table}" in Path("request.tex").read_text()
+    assert "-{}-mode train -{}-precision bf16" in Path("request.tex").read_text()  # the pilot is of what is asked for
     assert "gpugap proposal conv6" in Path("pilot/run.sh").read_text()
 
 
@@ -94,6 +101,8 @@ def test_a_proposal_and_its_pilot(here):
         ((*ASKED, "--prices", "bad.csv"), 2, ("bad.csv, line 2", "usd_per_h")),
         ((*ASKED, "--with", "gone.jsonl"), 2, ("cannot read gone.jsonl",)),
         (("gpt2", *ASKED[1:], "--with", str(EXAMPLE)), 2, ("is of conv6@32", "not of gpt2@1024")),
+        ((*ASKED, "--with", str(EXAMPLE)), 2, ("corrects nothing here", "conv6@32/train/b128", "at batch 128")),
+        (("conv6", "--epochs", "1", "--samples", "1.5"), 2, ("'1.5' is not a whole number",)),
         ((*ASKED, "--deadline", "1s", "--only", "demand"), 1, ("deadline of 1 s", "the nearest is")),
         ((*ASKED, "--batch", "4000000"), 1, ("surely fits none of 2 GPUs", "gpugap fit")),
     ],

@@ -19,6 +19,7 @@ from gpugap.core.money import parse_money, parse_rates
         ("5_000eur", 5400),
         (" EUR100 ", 108),
         ("$20", 20),
+        ("1,250,000.5", 1250000.5),
         ("US$20", 20),
     ],
 )
@@ -26,7 +27,9 @@ def test_amounts(text, dollars):
     assert parse_money(text, "--grant", {"EUR": 1.08}) == pytest.approx(dollars)
 
 
-@pytest.mark.parametrize("text", ["", "much", "-5", "5 EUROS", "USD 5 EUR", "0", "1e3", "9" * 20, "٣"])
+@pytest.mark.parametrize(
+    "text", ["", "much", "-5", "5 EUROS", "USD 5 EUR", "0", "1e3", "9" * 20, "٣", "12,50", "1,5", "1,,000", "1,0000"]
+)
 def test_what_is_no_amount(text):
     with pytest.raises(BadValue):
         parse_money(text, "--grant", {"EUR": 1.08})

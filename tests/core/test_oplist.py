@@ -36,6 +36,16 @@ def test_the_sum_of_a_role():
     assert step(4).flops == 2 * 4 * 8 * 4
 
 
+def test_gradients_count_once_though_the_step_before_left_some():
+    """Of two parameters: one whose gradient is made anew, one that is added to; and one without a name."""
+    made = (("fc.weight", START, 3), ("fc.weight", 5, None), ("fc.bias", START, None), ("", START, 2), ("", 6, None))
+    gradients = tuple(Storage(100, "gradient", born, died, owner) for owner, born, died in made)
+    found = replace(step(4), storages=(*step(4).storages, *gradients))
+    assert found.role_bytes("gradient") == 500
+    assert found.gradient_bytes == 300
+    assert step(4).gradient_bytes == 0
+
+
 @pytest.mark.parametrize(
     ("change", "why"),
     [

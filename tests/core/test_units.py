@@ -15,6 +15,7 @@ from gpugap.core.units import (
     amount,
     duration,
     gibibytes,
+    parse_count,
     parse_duration,
     parse_share,
     seconds,
@@ -168,3 +169,14 @@ def test_what_is_no_share_is_refused_by_the_options_name(text: str):
 )
 def test_amounts_by_example(value: float, unit: str, text: str):
     assert amount(value, unit) == text
+
+
+@pytest.mark.parametrize(("text", "count"), [("50000", 50_000), ("1.2e6", 1_200_000), ("50_000", 50_000), ("-3", -3)])
+def test_whole_numbers_as_people_write_them(text, count):
+    assert parse_count(text) == count
+
+
+@pytest.mark.parametrize("text", ["1.5", "many", "nan", "1e400", "inf", ""])
+def test_what_is_no_whole_number_is_refused(text):
+    with pytest.raises(BadValue, match="whole number"):
+        parse_count(text)

@@ -10,7 +10,8 @@ from gpugap.catalog import free_tiers
 from gpugap.plan.calendar import DAY_S, Limits, elapsed_s, limits_of, sessions
 
 hours = st.floats(0.5, 24).map(lambda value: value * 3600)
-limits = st.builds(Limits, hours, hours, st.one_of(st.none(), st.floats(2, 60).map(lambda value: value * 3600)))
+quota = st.one_of(st.none(), st.floats(2, 60).map(lambda value: value * 3600))
+limits = st.builds(Limits, hours, hours, quota, quota)
 
 
 @given(st.floats(1, 4e6), limits, st.floats(0, 1500), st.floats(0, 200))
@@ -18,15 +19,17 @@ def test_sessions_keep_the_limits_and_do_the_work(work_s, allowed, start_s, save
     found = sessions(work_s, allowed, start_s, save_s)
     if found is None:
         return
-    days, weeks = defaultdict(float), defaultdict(float)
+    days, weeks, months = defaultdict(float), defaultdict(float), defaultdict(float)
     for one in found:
         assert one.busy_s <= allowed.session_s * (1 + 1e-9)
         assert one.busy_s == pytest.approx(one.work_s + start_s + save_s)
         days[one.day] += one.busy_s
         weeks[one.day // 7] += one.busy_s
+        months[one.day // 31] += one.busy_s
     assert sum(one.work_s for one in found) == pytest.approx(work_s, rel=1e-6)
     assert max(days.values()) <= min(allowed.day_s, DAY_S) * (1 + 1e-9)
     assert allowed.week_s is None or max(weeks.values()) <= allowed.week_s * (1 + 1e-9)
+    assert allowed.month_s is None or max(months.values()) <= allowed.month_s * (1 + 1e-9)
     assert [one.day for one in found] == sorted(one.day for one in found)
 
 
@@ -38,6 +41,12 @@ def test_thirty_hours_a_week_by_hand():
     assert elapsed_s(found) == 21 * DAY_S + 10 * 3600
 
 
+def test_credits_of_a_month_by_hand():
+    """Fifty hours in two days, then nothing until the next month."""
+    found = sessions(60 * 3600, Limits(DAY_S, DAY_S, None, 50 * 3600), 0, 0)
+    assert [(one.day, one.busy_s / 3600) for one in found] == [(0, 24), (1, 24), (2, 2), (31, 10)]
+
+
 def test_a_session_that_only_starts_never_ends():
     assert sessions(3600, Limits(600, DAY_S, None), 600, 1) is None
 
@@ -47,3 +56,5 @@ def test_an_unpublished_quota_is_taken_from_users_reports():
     assert limits_of(colab, 0).day_s < limits_of(colab, 1).day_s < limits_of(colab, 2).day_s < DAY_S
     kaggle = next(one for one in free_tiers() if one.gpu_h_per_week == 30)
     assert limits_of(kaggle).week_s == 30 * 3600
+    pro = next(one for one in free_tiers() if one.service == "Google Colab Pro")
+    assert limits_of(pro) == Limits(DAY_S, DAY_S, None, 50 * 3600)

@@ -111,6 +111,8 @@ FAKE = """#!{python}
 import json, sys
 verb = sys.argv[1]
 print(" ".join(sys.argv[1:]), file=open("calls", "a"))
+if verb == "measure":
+    open(sys.argv[2].split(":")[0]).close()
 if verb == "records":
     open("pilot.jsonl", "w").write("{{}}")
 if verb == "plan":
@@ -128,20 +130,23 @@ def test_the_pilot_comes_first_and_a_broken_plan_stops_the_run(plan, tmp_path, h
     job = Job(
         "train.py:make_step", "echo trained > done", ("train.py:make_step", "--budget", "5"), RUN, "train", "fp32"
     )
+    (tmp_path / "train.py").touch()  # named from where the plan was made, not from where the script lies
+    (tmp_path / "emitted").mkdir()
     for kind in ("on-demand", "free"):
-        script = tmp_path / f"{kind}.sh"
+        script = tmp_path / "emitted" / f"{kind}.sh"
         script.write_text(emitted(by_kind(plan, kind), job)["run.sh"])
         for name in ("done", "pilot.jsonl", "calls"):
             (tmp_path / name).unlink(missing_ok=True)
         environment = os.environ | {"PATH": f"{fake.parent}:{os.environ['PATH']}"}
         command = [shutil.which("bash"), str(script)]
-        answer = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        started = {"env": environment, "cwd": tmp_path, "capture_output": True, "text": True, "timeout": 60}
+        answer = subprocess.run(command, check=False, **started)
         assert (answer.returncode == 0) is holds, answer.stderr
         assert (tmp_path / "done").exists() is holds
         verbs = [line.split()[0] for line in (tmp_path / "calls").read_text().splitlines()]
         assert verbs == ["measure", "records", "plan"]
         assert json.loads((tmp_path / "plan.json").read_text())["ok"] is holds
-        again = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        again = subprocess.run(command, check=False, **started)
         assert (again.returncode == 0) is holds
         assert (tmp_path / "calls").read_text().count("measure ") == 1  # the pilot is kept for the next session
 
@@ -149,3 +154,15 @@ def test_the_pilot_comes_first_and_a_broken_plan_stops_the_run(plan, tmp_path, h
 def test_without_a_command_the_script_asks_for_one(plan, tmp_path):
     job = Job("conv6", "", ("conv6",), RUN, "train", "fp32")
     assert "${TRAIN:?" in emitted(by_kind(plan, "own"), job)["run.sh"]
+
+
+@pytest.mark.parametrize(
+    ("key", "cloud", "name"),
+    [
+        *(("t4", "aws", "T4"), ("rtx-4090", "vast", "RTX4090"), ("a100-sxm-80gb", "aws", "A100-80GB")),
+        *(("rtx-6000-ada", "runpod", "RTX6000-Ada"), ("rtx-2000-ada", "runpod", "RTX2000-Ada")),
+        *(("h100-sxm", "runpod", "H100-SXM"), ("h100-sxm", "gcp", "H100"), ("rtx-a6000", "lambda", "A6000")),
+    ],
+)
+def test_what_skypilot_calls_a_gpu(key, cloud, name):
+    assert sky_name(key, cloud) == name

@@ -1,5 +1,6 @@
 """The run model: steps, evaluation, input pipeline, start, several GPUs."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -91,3 +92,26 @@ def test_a_ring_by_hand():
 def test_absurd_runs_are_refused(changes):
     with pytest.raises(BadValue):
         Run(**({"epochs": 1, "samples": 100, "batch": 10} | changes))
+
+
+@pytest.mark.parametrize(("mean_s", "data_bytes"), [(1.0, 0.0), (1e-3, 0.0), (86400.0, 1e15), (86400.0, 1.5e14)])
+def test_a_spot_run_that_never_ends_is_told_in_finite_numbers(mean_s, data_bytes):
+    """Restarts of days under interruptions of hours: longer than any plan holds, not an infinity or an overflow."""
+    mean = Estimate(mean_s, None, None, None, "s", "published", "as given", None)
+    spot = {"spot_mean_s": mean} if data_bytes == 0 else {}
+    found = spot_time(Run(90, 50_000, 128, data_bytes=data_bytes, **spot), seconds(0.1))
+    assert math.isfinite(found.time.high)
+    assert math.isfinite(found.interruptions.high)
+    assert found.time.high > 100 * 365 * 86400
+
+
+@given(st.floats(1e-6, 1e12))
+def test_any_rate_of_an_input_pipeline_gives_a_finite_time(rate):
+    run = Run(1e3, 10**9, 1, loader_per_s=rate)
+    assert math.isfinite(steady_time(run, seconds(0.1), "cloud").high)
+
+
+@pytest.mark.parametrize("rate", [0.0, 1e-300, float("nan"), float("inf")])
+def test_a_pipeline_that_delivers_nothing_is_refused(rate):
+    with pytest.raises(BadValue, match="input pipeline"):
+        Run(1, 100, 10, loader_per_s=rate)

@@ -80,8 +80,13 @@ def test_a_request_by_hand():
     assert found.chosen.count == 1  # the fewest GPU hours
     assert found.hours.value == pytest.approx(5 * found.run_time.value / 3600)
     assert found.asked_h == found.hours.high > found.hours.value
-    assert [one.speedup for one in found.scaling] == pytest.approx([1, 2**0.8, 4**0.8])
-    assert found.scaling[2].efficiency == pytest.approx(4**0.8 / 4)
+    assert [one.speedup.value for one in found.scaling] == pytest.approx([1, 2**0.8, 4**0.8])
+    four = found.scaling[2]
+    assert four.efficiency.value == pytest.approx(4**0.8 / 4)
+    assert four.speedup.value / four.speedup.low == pytest.approx(1.25**2**0.5)  # two step times, each within 1.25
+    assert (four.speedup.high, four.efficiency.high) == (4, 1)  # not more than linear
+    assert (four.speedup.level, four.speedup.kind) == (0.9, "predicted")
+    assert found.scaling[0].speedup.low is None  # over itself
     quick = request(replace(ground, wish=replace(ground.wish, deadline_s=found.run_time.value * 0.5)), runs)
     assert quick.chosen.count == 4
 

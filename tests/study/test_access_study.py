@@ -103,6 +103,16 @@ def test_a_predicted_step_and_its_memory():
 
 
 @pytest.mark.torch
+def test_a_predicted_run_takes_what_a_plan_says():
+    """The batch's copy and the checkpoints that a trace tells are in both."""
+    pytest.importorskip("torch")
+    run = {"epochs": 3, "samples": 6000, "batch": 60}
+    (told,) = gg.access("conv6", gpus=["t4"], **run)
+    planned = gg.plan("conv6", gpus=["t4"], **run)["on-demand"]
+    assert told.job.time.value == pytest.approx(planned.time.value, rel=1e-9)
+
+
+@pytest.mark.torch
 def test_a_step_that_does_not_fit_is_left_out():
     pytest.importorskip("torch")
     found = gg.access("conv6", gpus=["t4"], epochs=1, samples=10**6, batch=200_000)

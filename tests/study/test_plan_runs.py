@@ -17,7 +17,7 @@ from gpugap.study.used import resources
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
 from gpugap.predict.prediction import Prediction  # noqa: E402 - after the skip
-from gpugap.study.plan import plan  # noqa: E402 - likewise
+from gpugap.study.plan import gathered, plan  # noqa: E402 - likewise
 
 GPUS = ("t4", "a100-40gb", "rtx-3060-12gb")
 RUN = {"epochs": 10, "samples": 50_000, "batch": 64, "gpus": GPUS, "country": "KE", "usd_per_kwh": 0.2}
@@ -143,6 +143,16 @@ def test_only_what_fits_for_sure_is_an_option():
     assert "would hold it" in error.value.remedy
 
 
+def test_several_gpus_need_room_for_buckets_of_gradients():
+    """Two hold half of the batch each, and a copy of the gradients that one alone does not need."""
+    found = gathered("conv6", **(RUN | {"predictor": predicted, "gpus": ("t4",), "counts": (2,), "batch": 64}))
+    alone = gathered("conv6", **(RUN | {"predictor": predicted, "gpus": ("t4",), "counts": (1,), "batch": 32}))
+    gradients = alone.ground.run.checkpoint_bytes.value / 3  # Adam keeps two moments beside the parameters
+    assert found.needed.value - alone.needed.value == pytest.approx(gradients + 256 * 2**20, rel=1e-3)
+    assert found.needed.high - alone.needed.high > gradients
+    assert found.needed.low - alone.needed.low < 128 * 2**20
+
+
 def test_everything_that_can_be_had_is_looked_at():
     known = load()
     found = candidates(known, (), frozenset())
@@ -207,3 +217,15 @@ def test_resources_of_records():
     assert board.worker == "Tesla T4"
     assert board.carbon.value > 0
     assert resources(records, load())[0].carbon.value is None
+
+
+def test_measured_energy_of_steps_does_not_stand_for_a_process_that_mostly_starts():
+    """Six steps of 0.1 s at 20 J, and 5.4 s of imports: 120 J at the least, 200 W for 6 s at the most."""
+    details = {"purpose": "details", "energy": {"energy_j": 200.0, "steps": 10, "window_s": 1.0, "sensor": "nvml"}}
+    look = replace(gpu_record(0.1, 7), **details, step_time_s=())
+    (board,) = resources([replace(gpu_record(0.1), phases={"import_s": 5.4}), look], load(), "KE")
+    assert board.total_time.value == pytest.approx(6.0)
+    assert board.energy.kind == "predicted"
+    assert board.energy.value == pytest.approx(1200)
+    assert board.energy.low == pytest.approx(120 * 0.95)
+    assert "90%" in board.energy.method

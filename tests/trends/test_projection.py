@@ -21,7 +21,7 @@ from gpugap.trends.models import Ranking, rank
 from gpugap.trends.overview import overview, sentence
 from gpugap.trends.projection import REACH, Wish, project
 from gpugap.trends.rows import cautions
-from gpugap.trends.series import record_line
+from gpugap.trends.series import Point, make_series, published, record_line
 from trend_samples import WOBBLE, flat, made
 
 TODAY = date(2026, 11, 24)
@@ -277,3 +277,28 @@ def test_in_python(tmp_path):
         trends(path)
     with pytest.raises(UnknownName, match="unknown group"):
         trends(path, group="c")
+
+
+def dated(*dates: date):
+    return make_series("mine", "mine", "1", [Point(at, published(1.0 + at.day, "1", "x"), "") for at in dates], "x")
+
+
+@pytest.mark.parametrize("odd", [date.max, date.min, date(9998, 5, 1)])
+def test_dates_that_nobody_observes_are_refused(odd):
+    with pytest.raises(BadSeries, match="give dates from") as error:
+        project(dated(*(date(2020, month, month) for month in range(1, 7)), odd), wish(), TODAY)
+    assert str(odd) in error.value.message
+
+
+@pytest.mark.parametrize("last", [2029, 2030, 2036, 2150])
+def test_a_series_that_reaches_2030_itself_is_projected_past_its_end(last):
+    """And not only to the day of its last point, which is no projection."""
+    series = dated(*(date(year, 6, year % 28 + 1) for year in range(last - 12, last + 1)))
+    end = project(series, wish(), TODAY).projection[-1].date
+    assert end >= max(year_end(2030), year_end(last))
+
+
+def test_a_look_back_from_after_the_last_point_still_looks_ahead():
+    trend = project(named_series(RECORD), wish(as_of=TODAY), TODAY)
+    assert trend.projection[-1].date == year_end(2030)
+    assert not trend.scored

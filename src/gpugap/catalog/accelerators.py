@@ -202,7 +202,7 @@ def gpu(name: str, rows: Sequence[Gpu] | None = None) -> Gpu:
 
     Raises:
         UnknownName: no such accelerator; says the nearest names.
-        AmbiguousName: ``A100`` is five of them; says which.
+        AmbiguousName: ``A100`` is four of them; says which.
     """
     return find(name, all_gpus() if rows is None else rows, "GPU")
 

@@ -139,6 +139,7 @@ def _tiers(catalog: Catalog, today: day) -> Iterator[Fault]:
             ("session_h", one.session_h, 48),
             ("gpu_h_per_day", one.gpu_h_per_day, 24),
             ("gpu_h_per_week", one.gpu_h_per_week, 168),
+            ("gpu_h_per_month", one.gpu_h_per_month, 744),
         ):
             if hours is not None and hours > most:
                 yield Fault("free_tiers", one.key, f"{column} {hours:g} is above {most}")

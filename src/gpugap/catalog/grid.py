@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from gpugap.catalog.facts import Above0, AtLeast0, Fact
+from gpugap.catalog.facts import Above0, Fact
 from gpugap.catalog.tables import packaged
 from gpugap.core.errors import UnknownName, Unsupported
 from gpugap.core.estimate import Estimate
@@ -42,12 +42,12 @@ class CarbonIntensity(Fact):
     Attributes:
         iso3: country.
         year: of generation.
-        gco2e_per_kwh: grams of CO2 equivalent a kilowatt-hour.
+        gco2e_per_kwh: grams of CO2 equivalent a kilowatt-hour; never 0, as dams and panels are built too.
     """
 
     iso3: Iso3
     year: int
-    gco2e_per_kwh: AtLeast0
+    gco2e_per_kwh: Above0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,6 +46,25 @@ VECTOR_FLOP_PER_CYCLE = {
 }
 """Dense fp32 FLOP a cycle and SM: twice the fp32 cores of CUDA's programming guide; Fermi's ran at twice the clock."""
 
+FP64_FLOP_PER_CYCLE = {
+    "3.5": 128,
+    "3.7": 128,
+    "5.2": 8,
+    "5.3": 8,
+    "6.0": 64,
+    "6.1": 8,
+    "7.0": 64,
+    "7.5": 4,
+    "8.0": 64,
+    "8.6": 4,
+    "8.9": 4,
+    "9.0": 128,
+    "10.0": 128,
+    "12.0": 4,
+    "12.1": 4,
+}
+"""Fp64 FLOP a cycle and SM outside of tensor cores: twice the fp64 units of the white papers."""
+
 BANDWIDTH_GB_PER_S = {
     "GDDR5": (80, 500),
     "GDDR5X": (250, 560),
@@ -124,7 +143,8 @@ def _cycles(one: Gpu) -> Iterator[str]:
         return
     cycles = one.sm_count * one.boost_clock_mhz * 1e6
     matrix, vector = MATRIX_FLOP_PER_CYCLE, VECTOR_FLOP_PER_CYCLE
-    for precision, table in (("fp32", vector), ("fp16", matrix), ("fp16-acc16", matrix)):
+    tables = (("fp64", FP64_FLOP_PER_CYCLE), ("fp32", vector), ("fp16", matrix), ("fp16-acc16", matrix))
+    for precision, table in tables:
         peak, most = one.peak_flop_per_s(precision), table.get(one.compute_capability)
         if most is None or peak is None or (table is matrix and not one.matrix_units):
             continue

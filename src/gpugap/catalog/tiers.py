@@ -22,6 +22,7 @@ class FreeTier(Fact):
         session_h: after so long a session ends.
         gpu_h_per_day: quota.
         gpu_h_per_week: quota.
+        gpu_h_per_month: quota, or what a month's credits buy of this GPU.
         usd_per_month: 0 is free.
         trains: whether training is allowed and possible.
         limits: the rest, in words.
@@ -35,6 +36,7 @@ class FreeTier(Fact):
     session_h: Above0 | None = None
     gpu_h_per_day: Above0 | None = None
     gpu_h_per_week: Above0 | None = None
+    gpu_h_per_month: Above0 | None = None
     usd_per_month: AtLeast0
     trains: bool = True
     limits: str = ""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gpugap.cli.output import JsonOption, Output, QuietOption
+from gpugap.core.units import parse_count
 
 if TYPE_CHECKING:
     from gpugap.catalog import Catalog
@@ -24,7 +25,9 @@ Count = Annotated[int, typer.Option("--gpu-count", help="GPUs at a time, of --gp
 Records = Annotated[Path | None, typer.Option(metavar="FILE", help="Records of steps on GPUs, in place of a step.")]
 Study = Annotated[bool, typer.Option("--study", help="The study's four networks and GPT-2 small.")]
 Epochs = Annotated[float | None, typer.Option(help="Passes [default: as the network was published].")]
-Samples = Annotated[int | None, typer.Option(help="A pass [default: as published].")]
+Samples = Annotated[
+    int | None, typer.Option(parser=parse_count, metavar="<int>", help="A pass [default: as published].")
+]
 Batch = Annotated[int | None, typer.Option(help="Samples a step [default: as published].")]
 Precision = Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")]
 Countries = Annotated[str, typer.Option(help="Countries to show: KE,DE [default: some of each income].")]

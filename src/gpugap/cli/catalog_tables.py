@@ -44,7 +44,7 @@ def _offer(one: Offer) -> tuple[str, ...]:
 
 
 def _tier(one: FreeTier) -> tuple[str, ...]:
-    limits = (_number(one.session_h), _number(one.gpu_h_per_day), _number(one.gpu_h_per_week))
+    limits = map(_number, (one.session_h, one.gpu_h_per_day, one.gpu_h_per_week, one.gpu_h_per_month))
     what = f"{one.gpu_count}× {one.gpu}" if one.gpu else "a slice"
     return (one.service, what, _number(one.vcpus), _number(one.ram_gib), *limits, _number(one.usd_per_month))
 
@@ -79,7 +79,7 @@ _FORMS: dict[str, tuple[tuple[str, ...], _Row, frozenset[str]]] = {
         frozenset(("instance", "vCPUs", "GiB")),
     ),
     "free-tiers": (
-        ("service", "GPUs", "vCPUs", "GiB", "session h", "h/day", "h/week", "USD/month"),
+        ("service", "GPUs", "vCPUs", "GiB", "session h", "h/day", "h/week", "h/month", "USD/month"),
         _tier,
         frozenset(("vCPUs", "GiB")),
     ),

@@ -69,9 +69,12 @@ def _planned(given: Mapping[str, Any], output: Output) -> Plan:
     from gpugap.study.plan import plan as make
 
     asked, known = ask.wished(given), own_catalog(given["prices"])
-    records = ask.records_of(given["step"], given["record"], given["database"])
+    named = ask.named_of(given["step"], given["record"])
+    records = ask.records_of(given["step"], named, given["database"])
     output.note("tracing and planning, some seconds ...")
-    return make(given["step"], **asked, records=records, catalog=known)
+    found = make(given["step"], **asked, records=records, catalog=known)
+    named.check(found.ground, found.mode)
+    return found
 
 
 def _emit(found: Plan, given: Mapping[str, Any]) -> list[str]:

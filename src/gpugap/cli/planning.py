@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gpugap.cli.output import writing
+from gpugap.core.units import parse_count
 
 if TYPE_CHECKING:
     from gpugap.core.record import Record
+    from gpugap.plan.option import Ground
 
 Step = Annotated[str, typer.Argument(metavar="WORKLOAD|FILE.py:make_step", help="What is to be trained.")]
 Epochs = Annotated[float, typer.Option(help="Passes over the samples; how many you need is yours to know.")]
-Samples = Annotated[int, typer.Option(help="A pass.")]
+Samples = Annotated[int, typer.Option(parser=parse_count, metavar="<int>", help="A pass.")]
 Batch = Annotated[int, typer.Option(help="Samples a step, on all devices together.")]
 Mode = Annotated[str, typer.Option(help="train or inference.")]
 Precision = Annotated[str, typer.Option(help="fp64, fp32, tf32, bf16 or fp16 (the last two autocast).")]
@@ -113,35 +116,57 @@ def _mean(text: str | None) -> dict[str, Any]:
     return {"spot_mean_s": Estimate(parse_duration(text), None, None, None, "s", "published", told, None)}
 
 
-def records_of(step: str, files: Sequence[Path] | None, database: str | None) -> list[Record]:
-    """Of sessions of the store in which the step ran and, after those, of the files.
+@dataclass(frozen=True)
+class Named:
+    """Records that stand in files which the user named.
+
+    Attributes:
+        records: of this step.
+        files: where they stand; empty where none was named.
+    """
+
+    records: Sequence[Record]
+    files: str
+
+    def check(self, ground: Ground, mode: str) -> None:
+        """That they took the place of a prediction.
+
+        Raises:
+            BadValue: none did.
+        """
+        from gpugap.study.plan import check_taken
+
+        if self.files:
+            check_taken(self.records, ground, mode, self.files)
+
+
+def named_of(step: str, files: Sequence[Path] | None) -> Named:
+    """The records of files that are of the step.
 
     Raises:
         BadRecordFile: a file cannot be read.
-        BadValue: the files hold nothing of this step.
-    """
-    from gpugap.cli.predict import stored
-    from gpugap.store.exchange import read_file
-
-    named = [record for path in files or () for record in read_file(path).records]
-    if files:
-        _check_step(step, named, ", ".join(map(str, files)))
-    return [*stored(step, database), *named]
-
-
-def _check_step(step: str, records: Sequence[Record], files: str) -> None:
-    """That records named by the user are of this step at all.
-
-    Raises:
-        BadValue: none is; says what they are of.
+        BadValue: the files hold nothing of this step; says what they are of.
     """
     from gpugap.core.errors import BadValue
     from gpugap.measure.target import parse_target
+    from gpugap.store.exchange import read_file
 
-    name = parse_target(step).name
-    found = sorted({record.cell.workload for record in records})
-    if name not in found:
-        raise BadValue(f"{files} is of {', '.join(found) or 'nothing'}, not of {name}", "give records of this step")
+    if not files:
+        return Named((), "")
+    told, name = ", ".join(map(str, files)), parse_target(step).name
+    records = [record for path in files for record in read_file(path).records]
+    mine = [record for record in records if record.cell.workload == name]
+    if not mine:
+        found = sorted({record.cell.workload for record in records})
+        raise BadValue(f"{told} is of {', '.join(found) or 'nothing'}, not of {name}", "give records of this step")
+    return Named(mine, told)
+
+
+def records_of(step: str, named: Named, database: str | None) -> list[Record]:
+    """Of sessions of the store in which the step ran and, after those, the named ones."""
+    from gpugap.cli.predict import stored
+
+    return [*stored(step, database), *named.records]
 
 
 def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:
@@ -162,7 +187,7 @@ def written_files(texts: Mapping[str, str], folder: Path) -> list[str]:
     return written
 
 
-_NOT_AGAIN = ("--emit", "--command", "--with", "--output", "-o", "--db", "--only", "--prices")
+_NOT_AGAIN = ("--emit", "--command", "--with", "--output", "-o", "--db", "--only")
 """Options that the script does not repeat; each has a value."""
 
 

@@ -66,9 +66,11 @@ def _asked(given: Mapping[str, Any], output: Output) -> tuple[Gathered, Request]
     if given["form"] not in PROPOSAL_FORMATS:
         raise UnknownName("format", given["form"], PROPOSAL_FORMATS)
     asked, known = ask.wished(given), own_catalog()
-    records = ask.records_of(given["step"], given["record"], given["database"])
+    named = ask.named_of(given["step"], given["record"])
+    records = ask.records_of(given["step"], named, given["database"])
     output.note("tracing, some seconds ...")
     found = gathered(given["step"], **asked, records=records, catalog=known)
+    named.check(found.ground, found.subject.mode)
     return found, request(found.ground, given["runs"], found.excluded, found.needed)
 
 
@@ -77,6 +79,7 @@ def _text(found: Gathered, asks: Request, given: Mapping[str, Any]) -> str:
 
     share = found.ground.run.batch // asks.chosen.count
     pilot = ["gpugap", "measure", given["step"], "--batch", str(share), "--device", "cuda"]
+    pilot += ["--mode", found.subject.mode, "--precision", found.subject.precision]
     about = Purpose(found.subject.workload, found.subject.mode, found.subject.precision, shlex.join(pilot))
     return proposal(about, asks, found.ground, found.excluded, given["form"])
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping
 
 from gpugap.core.errors import BadValue, UnknownName
 
-_MONEY = re.compile(r"([A-Za-z]{3}|US\$|[$€£¥₹])?\s*(\d[\d,_]*(?:\.\d+)?)\s*([A-Za-z]{3}|[$€£¥₹])?", re.ASCII)
+_MONEY = re.compile(
+    r"([A-Za-z]{3}|US\$|[$€£¥₹])?\s*((?:\d{1,3}(?:,\d{3})+|\d[\d_]*)(?:\.\d+)?)\s*([A-Za-z]{3}|[$€£¥₹])?", re.ASCII
+)
 _RATE = re.compile(r"([A-Za-z]{3})=(\d+(?:\.\d+)?)", re.ASCII)
 _MOST = 1e15
 
@@ -17,7 +19,8 @@ def parse_money(text: str, name: str, rates: Mapping[str, float] | None = None) 
     """US dollars of ``5000``, ``$5000``, ``5000 USD`` or, where the rate is known, ``5000 EUR``.
 
     Args:
-        text: an amount; thousands may be parted by commas or underscores.
+        text: an amount; thousands may be parted by commas or underscores. A comma elsewhere is refused, as some write
+            twelve and a half as 12,50.
         name: of the option, for the message.
         rates: US dollars a unit of other currencies, by ISO 4217 code; None where no rate can be stated.
 

@@ -147,6 +147,18 @@ class OpList:
         """Bytes of all storages of a role, whether or not they live at the same time."""
         return sum(storage.memory_bytes for storage in self.storages if storage.role == role)
 
+    @property
+    def gradient_bytes(self) -> int:
+        """Bytes of the gradients of all parameters, each once: the step before left some that this one makes anew."""
+        found = [storage for storage in self.storages if storage.role == "gradient"]
+        largest: dict[str, int] = {}
+        for one in found:
+            if one.owner:
+                largest[one.owner] = max(largest.get(one.owner, 0), one.memory_bytes)
+        unnamed = [one for one in found if not one.owner]
+        before, made = (sum(one.memory_bytes for one in unnamed if (one.born == START) is old) for old in (True, False))
+        return sum(largest.values()) + max(before, made)
+
 
 @dataclass(frozen=True, slots=True)
 class Traced:

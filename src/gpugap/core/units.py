@@ -111,6 +111,25 @@ def parse_memory(text: str) -> int:
     return int(float(found[1]) * float(base ** ("kmgt".index(found[2]) + 1)))
 
 
+def parse_count(text: str) -> int:
+    """The whole number in ``1200000``, ``1_200_000`` or ``1.2e6``.
+
+    Raises:
+        BadValue: not a whole number.
+    """
+    try:
+        return int(text)
+    except ValueError:
+        pass
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number != int(number):
+        raise BadValue(f"{text!r} is not a whole number", "write it as 50000 or 5e4")
+    return int(number)
+
+
 def parse_share(text: str, name: str) -> float:
     """The share in ``2%`` or ``0.02``.
 

@@ -18,7 +18,7 @@ from gpugap.core.estimate import Estimate
 from gpugap.plan.footprint import carbon, energy, intensity_of
 from gpugap.plan.job import Job
 from gpugap.plan.nearest import Nearest, Site, nearest, sites
-from gpugap.plan.renting import price_span
+from gpugap.plan.renting import price_today
 from gpugap.plan.tiers import OnTier, on_tier
 from gpugap.stats.propagation import product, scaled
 
@@ -203,7 +203,7 @@ def _is_free(tier: FreeTier) -> bool:
 
 
 def price_of(offers: Sequence[Offer], key: str, means: Means) -> Estimate:
-    """What an hour of one GPU costs on demand, ``USD/h``: the reader's price, or the span of the offers.
+    """What an hour of one GPU costs on demand, ``USD/h``: the reader's price, or what the offers span.
 
     Args:
         offers: of any GPU.
@@ -213,7 +213,7 @@ def price_of(offers: Sequence[Offer], key: str, means: Means) -> Estimate:
     if means.price_usd_per_gpu_h is not None:
         own = means.price_usd_per_gpu_h
         return Estimate(own, None, None, None, "USD/h", "published", "the price, as stated", None)
-    known = price_span(offers, key, today=means.today)
+    known = price_today(offers, key, means.today)
     return known if known.value is not None else replace(known, method=f"{known.method}; state a price")
 
 
@@ -234,8 +234,7 @@ def _in(place: Country, cost: Estimate, used: Estimate, means: Means, *, nearest
 def _emitted(place: Country, used: Estimate, means: Means) -> Estimate:
     if not place.carbon:
         return _unknown("gCO2e", f"no carbon intensity of {place.name} is known")
-    intensity = intensity_of(place, means.countries, today=means.today)
-    return scaled(used, 0.0, "gCO2e", intensity.method) if intensity.value == 0 else carbon(used, intensity)
+    return carbon(used, intensity_of(place, means.countries, today=means.today))
 
 
 def _over(cost: Estimate, amount: float | None, unit: str, told: str) -> Estimate | None:

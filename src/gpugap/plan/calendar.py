@@ -13,6 +13,8 @@ UNTOLD_SESSION_H = 6.0
 """Where a service tells no session limit."""
 UNTOLD_DAY_H = (2.0, 4.0, 12.0)
 """Hours a day that a service without a published quota lets one compute: low, likely, high; users' reports."""
+WEEK_DAYS, MONTH_DAYS = 7, 31
+"""After so many days, counted from the run's begin, a quota is there again; of months the longest."""
 MOST_DAYS = 3650
 
 
@@ -43,11 +45,13 @@ class Limits:
         session_s: after so long a session ends.
         day_s: of a day.
         week_s: of seven days that begin with the run; None without such a quota.
+        month_s: of a month that begins with the run; likewise.
     """
 
     session_s: float
     day_s: float
     week_s: float | None
+    month_s: float | None = None
 
 
 def limits_of(tier: FreeTier, end: int = 1) -> Limits:
@@ -58,10 +62,10 @@ def limits_of(tier: FreeTier, end: int = 1) -> Limits:
         end: 0 for the low, 1 for the likely, 2 for the high end of what is not published.
     """
     session = 3600 * (tier.session_h or UNTOLD_SESSION_H)
-    week = None if tier.gpu_h_per_week is None else 3600 * tier.gpu_h_per_week
-    told = tier.gpu_h_per_day is not None or week is not None
+    week, month = (None if hours is None else 3600 * hours for hours in (tier.gpu_h_per_week, tier.gpu_h_per_month))
+    told = any(quota is not None for quota in (tier.gpu_h_per_day, week, month))
     day = 3600 * tier.gpu_h_per_day if tier.gpu_h_per_day else DAY_S if told else 3600 * UNTOLD_DAY_H[end]
-    return Limits(session, min(day, DAY_S), week)
+    return Limits(session, min(day, DAY_S), week, month)
 
 
 def sessions(work_s: float, limits: Limits, start_s: float, save_s: float) -> list[Session] | None:
@@ -78,28 +82,28 @@ def sessions(work_s: float, limits: Limits, start_s: float, save_s: float) -> li
     """
     found: list[Session] = []
     left = work_s
-    week_left = limits.week_s
+    quotas = [(days, quota) for days, quota in ((WEEK_DAYS, limits.week_s), (MONTH_DAYS, limits.month_s)) if quota]
+    remaining: dict[int, float] = {}
     for day in range(MOST_DAYS):
-        if day % 7 == 0:
-            week_left = limits.week_s
-        for busy in _sittings(limits, week_left):
+        remaining |= {days: quota for days, quota in quotas if day % days == 0}
+        for busy in _sittings(limits, min(remaining.values(), default=limits.day_s)):
             work = min(left, busy - start_s - save_s)
             if work <= 0:
                 continue
             used = work + start_s + save_s
             found.append(Session(day, used, work))
             left -= work
-            week_left = None if week_left is None else week_left - used
+            remaining = {days: quota - used for days, quota in remaining.items()}
             if left <= 1e-6:
                 return found
-        if day == 7 and not found:
+        if day == WEEK_DAYS and not found:
             return None
     return None
 
 
-def _sittings(limits: Limits, week_left: float | None) -> Iterator[float]:
+def _sittings(limits: Limits, quota_left: float) -> Iterator[float]:
     """The longest sittings that a day still holds."""
-    day_left = limits.day_s if week_left is None else min(limits.day_s, week_left)
+    day_left = min(limits.day_s, quota_left)
     while day_left > 1.0:
         sitting = min(day_left, limits.session_s)
         yield sitting

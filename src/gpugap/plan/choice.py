@@ -10,9 +10,9 @@ from gpugap.core.errors import Infeasible
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import duration
 from gpugap.plan.option import GOALS, Excluded, Goal, Ground, Option, Wish
-from gpugap.plan.owning import YEAR_S, board_price, bought, free, owned
-from gpugap.plan.renting import price_span, rented
-from gpugap.stats.propagation import scaled
+from gpugap.plan.owning import YEAR_S, board_price, bought, free, owned, worn_price
+from gpugap.plan.renting import price_today, rented
+from gpugap.stats.propagation import product, scaled
 
 LONGEST_S = 10 * YEAR_S
 """No option is a plan that takes longer: machines do not live so long, and prices say nothing of then."""
@@ -59,7 +59,7 @@ class BreakEven:
         price: of board and desktop, US dollars.
         rent: of an hour of it on demand.
         power_usd_per_h: electricity of an hour of it; unknown value where no price is known.
-        hours: busy hours from which owning is cheaper; unknown where renting never costs more.
+        hours: busy ones from which owning is cheaper, the board sold at the end; unknown where renting never is dearer.
         utilization: those hours as a share of its life; above 1 for never.
     """
 
@@ -217,7 +217,7 @@ def break_even(ground: Ground, options: Sequence[Option]) -> list[BreakEven]:
     found = []
     for one in options:
         if one.kind == "buy" and one.worker.gpu is not None:
-            rent = price_span(ground.offers, one.worker.gpu.key, today=ground.today)
+            rent = price_today(ground.offers, one.worker.gpu.key, ground.today)
             if rent.value is not None:
                 found.append(_even(ground, one, rent))
     return found
@@ -229,18 +229,19 @@ def _even(ground: Ground, option: Option, rent: Estimate) -> BreakEven:
     price = board_price(ground, option.worker)
     power = _hourly(ground, option)
     ends = []
-    for money, hourly, electric in zip(_three(price), _three(rent, reverse=True), _three(power), strict=True):
+    for money, hourly, electric in zip(
+        _three(worn_price(ground, option.worker)), _three(rent, reverse=True), _three(power), strict=True
+    ):
         ends.append(money / (hourly - electric) if hourly > electric else None)
-    life_h = (ground.wish.life_years.value or 1.0) * 365.25 * 24
-    told = "price of board and desktop over rent of an hour less its electricity"
+    told = "price of board and desktop, less what the board is sold for, over rent of an hour less its electricity"
     if any(end is None for end in ends):
         hours = Estimate(None, None, None, None, "h", "predicted", "the electricity may cost more than the rent", None)
         return BreakEven(gpu.key, gpu.name, price, rent, power, hours, replace(hours, unit="1"))
     low, value, high = sorted(end for end in ends if end is not None)
     hours = Estimate(value, low, high, None, "h", "predicted", told, None)
-    return BreakEven(
-        gpu.key, gpu.name, price, rent, power, hours, scaled(hours, 1 / life_h, "1", f"{told}; of its life")
-    )
+    life = ground.wish.life_years
+    share = product([hours, life], "1", f"{told}; of {life.method}", scale=3600 / YEAR_S, powers=[1, -1])
+    return BreakEven(gpu.key, gpu.name, price, rent, power, hours, share)
 
 
 def _hourly(ground: Ground, option: Option) -> Estimate:

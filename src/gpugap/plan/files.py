@@ -49,10 +49,18 @@ SKY_GPUS = {
     "h200-sxm": "H200",
     "gh200-96gb": "GH200",
     "quadro-rtx-6000": "RTX6000",
-    "rtx-6000-ada": "RTX6000-Ada",
+    "h100-nvl": "H100-NVL",
     "rtx-3060-12gb": "RTX3060",
 }
 """SkyPilot's names where they are not the catalog's in capitals without hyphens."""
+SKY_GPUS_OF = {
+    ("lambda", "rtx-a6000"): "A6000",
+    ("paperspace", "rtx-a6000"): "A6000",
+    ("runpod", "a100-sxm-80gb"): "A100-80GB-SXM",
+    ("runpod", "h100-sxm"): "H100-SXM",
+    ("runpod", "h200-sxm"): "H200-SXM",
+}
+"""What single clouds call them there; recalled, as SkyPilot's price lists are not at hand."""
 SETUP_S = 900
 """Of a session that installation and pilot take at most."""
 _MARGIN = 1.25
@@ -107,7 +115,7 @@ def on_cluster(worker: Worker, time: Estimate, job: Job) -> dict[str, str]:
 
 def shell(option: Option, job: Job) -> str:
     """A shell script: pilot, corrected plan, training."""
-    lines = ["#!/usr/bin/env bash", *_head(option), "set -euo pipefail", 'cd "$(dirname "$0")"', *_pilot(job, option)]
+    lines = ["#!/usr/bin/env bash", *_head(option), "set -euo pipefail", *_pilot(job, option)]
     if option.session_s is None:
         return "\n".join([*lines, *_training(job)]) + "\n"
     return "\n".join([*lines, *_session(job, option, option.session_s)]) + "\n"
@@ -144,12 +152,12 @@ def sky(option: Option, job: Job) -> str:
     assert gpu is not None
     disk = max(64, math.ceil(job.run.data_bytes / 1e9 * 1.5) + 32)
     lines = [*_head(option), f"name: {_name(job)}", "resources:"]
-    cloud = SKY_CLOUDS.get(option.provider)
+    cloud = SKY_CLOUDS.get(option.provider, "")
     if cloud:
         place = f"/{option.region}" if cloud in _REGIONS and option.region else ""
         lines.append(f"  infra: {json.dumps(cloud + place)}")
     lines += [
-        f"  accelerators: {json.dumps(f'{sky_name(gpu.key)}:{option.worker.count}')}",
+        f"  accelerators: {json.dumps(f'{sky_name(gpu.key, cloud)}:{option.worker.count}')}",
         f"  use_spot: {'true' if option.kind == 'spot' else 'false'}",
         f"  disk_size: {disk}",
         "num_nodes: 1",
@@ -162,9 +170,16 @@ def sky(option: Option, job: Job) -> str:
     return "\n".join(lines) + "\n"
 
 
-def sky_name(key: str) -> str:
-    """SkyPilot's name of a GPU of the catalog."""
-    return SKY_GPUS.get(key, key.upper().replace("-", ""))
+def sky_name(key: str, cloud: str = "") -> str:
+    """SkyPilot's name of a GPU of the catalog.
+
+    Args:
+        key: of the GPU.
+        cloud: SkyPilot's name of it; empty for any.
+    """
+    generation = "-Ada" if key.endswith("-ada") else ""
+    plain = key.removesuffix("-ada").upper().replace("-", "") + generation
+    return SKY_GPUS_OF.get((cloud, key)) or SKY_GPUS.get(key, plain)
 
 
 def _head(option: Option) -> list[str]:
@@ -176,7 +191,8 @@ def _head(option: Option) -> list[str]:
     span = duration(time.value or 0)
     if time.low is not None and time.high is not None:
         span += f" ({duration(time.low)} to {duration(time.high)})"
-    return [f"# {_plain(option.id)}", f"# {time.kind}: {span}, {money}{dated}"]
+    where = "# Start it in the folder in which the plan was made: files are named as they were there."
+    return [f"# {_plain(option.id)}", f"# {time.kind}: {span}, {money}{dated}", where]
 
 
 def _pilot(job: Job, option: Option) -> list[str]:

@@ -52,8 +52,6 @@ def intensity_of(
     low, high = drift(countries, max(1, abs(wanted - row.year)))
     told = f"{country.name} {row.year}, {row.source}, {row.dated(today)}; 90 % of countries' changes in the years since"
     value = row.gco2e_per_kwh
-    if value == 0:
-        return Estimate(0.0, None, None, None, "gCO2e/kWh", "published", told, None)
     return Estimate(value, value * low, value * high, 0.9, "gCO2e/kWh", "published", told, None)
 
 
@@ -61,7 +59,7 @@ def drift(countries: Sequence[Country], years: int) -> tuple[float, float]:
     """Factors by which countries' carbon intensity changed within so many years: 5 and 95 %, 1 held inside."""
     changes: list[float] = []
     for one in countries:
-        by_year = {row.year: row.gco2e_per_kwh for row in one.carbon if row.gco2e_per_kwh > 0}
+        by_year = {row.year: row.gco2e_per_kwh for row in one.carbon}
         changes += [math.log(by_year[year + years] / at) for year, at in by_year.items() if year + years in by_year]
     if not changes:
         return 0.5, 2.0

@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-_LONGEST = 500.0
-"""Exponents above this say that a segment will never be finished."""
+_LONGEST = 300.0
+"""Exponents above this say that a segment will never be finished; the square of their power is still a float."""
 _SHORTEST = 1e-9
 """Checkpoints shorter than this share of the mean: Young's limit, as Lambert's W loses its digits there."""
 

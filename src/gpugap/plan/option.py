@@ -22,6 +22,9 @@ UNITS: Mapping[Goal, str] = {"cost": "USD", "time": "s", "carbon": "gCO2e"}
 
 
 LIFE = assumed(4.0, 3.0, 6.0, "year", "a life of 3 to 6 years")
+LOST = assumed(0.75, 0.5, 1.0, "1", "sold at the end for 0 to half of its price")
+"""Share of a board's price that is lost over its life: a GTX 1080 Ti went for a fifth after five years, an RTX 3090 for
+nearly half after four, a broken one for nothing; recalled. The desktop counts as worn out."""
 DESKTOP = assumed(1000.0, 600.0, 2000.0, "USD", "a desktop around the GPU, USD 600 to 2000")
 STORAGE = assumed(0.08, 0.02, 0.2, "USD", "AWS gp3 0.08 (2025); object stores 0.02")
 NO_PRICE = Estimate(None, None, None, None, "USD/kWh", "published", "no electricity price is known", None)
@@ -88,6 +91,7 @@ class Wish:
         utilization: share of its life that a bought machine would be busy.
         life_years: until it is replaced.
         machine_usd: of a desktop around a bought GPU.
+        lost_share: of a board's price, which it does not bring again when it is sold at the end of its life.
         storage_usd_per_gb_month: of a network disk.
     """
 
@@ -99,6 +103,7 @@ class Wish:
     utilization: float = 0.3
     life_years: Estimate = LIFE
     machine_usd: Estimate = DESKTOP
+    lost_share: Estimate = LOST
     storage_usd_per_gb_month: Estimate = STORAGE
 
     def __post_init__(self) -> None:

@@ -71,19 +71,33 @@ def bought(ground: Ground) -> Iterator[Option]:
 
 def board_price(ground: Ground, worker: Worker) -> Estimate:
     """What a board and a desktop around it cost today, US dollars."""
+    board = _board(ground, worker)
+    return total([board, ground.wish.machine_usd], "USD", f"{board.method}, and a desktop")
+
+
+def worn_price(ground: Ground, worker: Worker) -> Estimate:
+    """What of that is lost over the life of the board, as it is sold then, US dollars."""
+    board, lost = _board(ground, worker), ground.wish.lost_share
+    worn = product([board, lost], "USD", f"{board.method}, {lost.method}")
+    return total([worn, ground.wish.machine_usd], "USD", f"{worn.method}, and a desktop")
+
+
+def _board(ground: Ground, worker: Worker) -> Estimate:
     gpu = worker.gpu
     assert gpu is not None and gpu.launch_price_usd is not None
     low, value, high = (factor * gpu.launch_price_usd * ground.factor("price") for factor in STREET)
     told = f"launch price USD {gpu.launch_price_usd:g} ({gpu.price_kind}, {gpu.released[:4]}), 0.6 to 1.8 times"
-    return total([assumed(value, low, high, "USD", told), ground.wish.machine_usd], "USD", f"{told}, and a desktop")
+    return assumed(value, low, high, "USD", told)
 
 
 def _share(ground: Ground, worker: Worker) -> Option:
     time = steady_time(ground.run, worker.step_time, "own")
-    price, life = board_price(ground, worker), ground.wish.life_years
+    worn, life = worn_price(ground, worker), ground.wish.life_years
     busy_share = min(1.0, ground.wish.utilization * ground.factor("utilization"))
     told = f"share of a life of {life.value:g} years in which it is busy {busy_share:.0%} of the time"
-    share = product([price, time, life], "USD", told, scale=1 / (YEAR_S * busy_share), powers=[1, 1, -1])
+    share = product(
+        [worn, time, life], "USD", f"{told}; {worn.method}", scale=1 / (YEAR_S * busy_share), powers=[1, 1, -1]
+    )
     used = _used(worker, time)
     power = electricity_cost(used, ground.electricity)
     cost = total([share, power], "USD", f"{told}; {power.method}")
@@ -98,7 +112,7 @@ def _share(ground: Ground, worker: Worker) -> Option:
         cost=cost,
         energy=used,
         carbon=carbon(used, ground.home),
-        price=price,
+        price=board_price(ground, worker),
         dated=f"{worker.gpu.released} (launch)" if worker.gpu else "",
         notes=("making the board emits carbon too, which is not counted",),
     )
@@ -116,7 +130,9 @@ def free(ground: Ground) -> tuple[list[Option], list[Excluded]]:
         elif worker is not None:
             found = _notebook(ground, worker, tier)
             if found is None:
-                excluded.append(Excluded(tier.key, "limits", "no session is long enough, or it takes over ten years"))
+                excluded.append(
+                    Excluded(tier.key, "limits", "no session is surely long enough, or it takes over ten years")
+                )
             else:
                 options.append(found)
     return options, excluded
@@ -161,16 +177,14 @@ def _notebook(ground: Ground, worker: Worker, tier: FreeTier) -> Option | None:
 
 
 def _cuts(ground: Ground, worker: Worker, tier: FreeTier) -> tuple[list[Session], list[Session], list[Session]] | None:
-    """Sessions at the slow, the likely and the quick end."""
+    """Sessions at the slow, the likely and the quick end; None where it does not get through at one of them."""
     work = ends(work_time(ground.run, worker.step_time))
     start, save = ends(start_time(ground.run, "notebook")), ends(save_time(ground.run))
     found = [
         sessions(work[end], limits_of(tier, limit), start[end], save[end]) for end, limit in ((2, 0), (0, 1), (1, 2))
     ]
-    if found[1] is None:
-        return None
-    slow, likely, quick = (one or found[1] for one in found)
-    return slow, likely, quick
+    slow, likely, quick = found
+    return None if slow is None or likely is None or quick is None else (slow, likely, quick)
 
 
 def _months(tier: FreeTier, time: Estimate) -> Estimate:

@@ -25,6 +25,12 @@ HIDDEN = (0.0, 0.6, 0.95)
 BACKWARD_SHARE = 0.6
 """Of a step's time, under which communication can hide at most."""
 
+BUCKETS = (0.0, 1.0, 1.0)
+"""Copies of the gradients that DistributedDataParallel keeps beside them: one, in buckets, unless they are views of
+those (``gradient_as_bucket_view``); PyTorch's documentation of that argument."""
+BUFFERS_BYTES = (64 * 2**20, 256 * 2**20, 768 * 2**20)
+"""NCCL's channels on each device: nvidia-smi beside ``torch.cuda.memory_reserved``, recalled."""
+
 
 @dataclass(frozen=True, slots=True)
 class Link:
@@ -69,6 +75,27 @@ def ring_time(gradient_bytes: float, count: int, link: Link) -> Estimate:
         moved / rate + 2 * (count - 1) * wait for rate, wait in zip((fast, speed, slow), LATENCY_S, strict=True)
     )
     return assumed(value, low, high, "s", f"ring all-reduce of {gradient_bytes / 2**20:.0f} MiB over {link.name}")
+
+
+def parallel_memory(alone: Estimate, gradient_bytes: float) -> Estimate:
+    """The device total of a share of the batch, with what holding the gradients together adds.
+
+    Args:
+        alone: of the share without the others, in bytes.
+        gradient_bytes: of all gradients.
+    """
+    value, low, high = (
+        of + copies * gradient_bytes + buffers
+        for of, copies, buffers in zip(ends(alone), _middle_first(BUCKETS), _middle_first(BUFFERS_BYTES), strict=True)
+    )
+    return assumed(
+        value, low, high, alone.unit, f"{alone.method}; buckets of gradients and NCCL's buffers, not measured"
+    )
+
+
+def _middle_first(three: tuple[float, float, float]) -> tuple[float, float, float]:
+    low, value, high = three
+    return value, low, high
 
 
 def parallel_step(share_time: Estimate, gradient_bytes: float, count: int, link: Link) -> Estimate:

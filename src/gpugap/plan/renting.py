@@ -35,7 +35,8 @@ def rented(ground: Ground) -> Iterator[Option]:
             continue
         found = by_device.get((worker.gpu.key, worker.count), ())
         for spot in (False, True):
-            yield from _kept([_option(ground, worker, offer, spot=spot) for offer in found if _price(offer, spot)])
+            options = [_option(ground, worker, offer, spot=spot) for offer in found if _price(offer, spot)]
+            yield from _kept([one for one in options if ground.wish.only.lower() in one.id.lower()])
 
 
 def _price(offer: Offer, spot: bool) -> float | None:
@@ -121,6 +122,22 @@ def _stored(ground: Ground, time: Estimate) -> Estimate:
 
 def _intensity(ground: Ground, offer: Offer) -> Estimate:
     return ground.intensities.get(ground.regions.get((offer.provider, offer.region), ""), ground.anywhere)
+
+
+def price_today(offers: Sequence[Offer], key: str, today: day | None = None) -> Estimate:
+    """What an hour of one GPU costs on demand today, ``USD/h``: old offers reach as far as prices may have moved.
+
+    Args:
+        offers: of any GPU.
+        key: of the GPU.
+        today: the present day.
+    """
+    span = price_span(offers, key, today=today)
+    priced = [one for one in offers if one.gpu == key and one.usd_per_gpu_h]
+    if span.value is None or not any(one.is_stale(today) for one in priced):
+        return span
+    low, high = (factor * end for factor, end in zip(PRICE_DRIFT, span.ends, strict=True))
+    return replace(span, low=low, high=high, method=f"{span.method}, and what old ones may have become")
 
 
 def price_span(offers: Sequence[Offer], key: str, *, spot: bool = False, today: day | None = None) -> Estimate:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gpugap.core.errors import BadValue, Infeasible
@@ -12,7 +12,7 @@ from gpugap.plan.footprint import carbon, energy
 from gpugap.plan.option import Excluded, Ground, Worker
 from gpugap.plan.run import steady_time
 from gpugap.predict.power import host_power, machine_power
-from gpugap.stats.propagation import scaled
+from gpugap.stats.propagation import product, scaled
 
 MOST_RUNS = 100_000
 
@@ -29,8 +29,8 @@ class Scaled:
     """
 
     worker: Worker
-    speedup: float
-    efficiency: float
+    speedup: Estimate
+    efficiency: Estimate
     hours: Estimate
 
     def to_dict(self) -> dict[str, Any]:
@@ -39,8 +39,8 @@ class Scaled:
             "gpu": self.worker.key,
             "count": self.worker.count,
             "step_time_s": self.worker.step_time.to_dict(),
-            "speedup": self.speedup,
-            "efficiency": self.efficiency,
+            "speedup": self.speedup.to_dict(),
+            "efficiency": self.efficiency.to_dict(),
             "gpu_hours_a_run": self.hours.to_dict(),
         }
 
@@ -155,7 +155,18 @@ def _scaling(ground: Ground, workers: Sequence[Worker]) -> list[Scaled]:
     found = []
     for one in workers:
         least = min((other for other in workers if other.key == one.key), key=lambda other: other.count)
-        speedup = (least.step_time.value or 0.0) / (one.step_time.value or 1.0)
+        speedup = _speedup(least, one)
         hours = _hours(steady_time(ground.run, one.step_time, "own"), one.count)
-        found.append(Scaled(one, speedup, speedup * least.count / one.count, hours))
+        share = scaled(speedup, least.count / one.count, "1", speedup.method)
+        found.append(Scaled(one, speedup, share, hours))
     return found
+
+
+def _speedup(least: Worker, one: Worker) -> Estimate:
+    if one is least:
+        return Estimate(1.0, None, None, None, "1", one.step_time.kind, "of itself", None)
+    told = f"step times of {least.count} and {one.count} GPUs, errors taken for independent; at most linear"
+    found = product([least.step_time, one.step_time], "1", told, powers=[1, -1])
+    if found.value is None or found.high is None:
+        return found
+    return replace(found, high=max(found.value, min(found.high, one.count / least.count)))

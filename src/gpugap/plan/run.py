@@ -26,6 +26,10 @@ SPOT_MEAN = assumed(24 * 3600.0, 5 * 3600.0, 240 * 3600.0, "s", "every 5 h to 10
 """Mean time between interruptions of spot machines. No provider publishes it; AWS's advisor gives classes of under 5 to
 over 20 % a month by machine type, traces in papers on spot training hours to a day for GPUs. Wide for that."""
 MOST_EPOCHS, MOST_SAMPLES, MOST_STEPS = 1e6, 1e13, 1e12
+SLOWEST_PER_S, FASTEST_PER_S = 1e-6, 1e12
+"""Samples a second of an input pipeline: one in eleven days at the least."""
+_ENDLESS = 1e12
+"""Times the work, and interruptions: what would never end is told as that, which no plan holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +69,9 @@ class Run:
         if self.epochs * math.ceil(self.samples / self.batch) > MOST_STEPS:
             steps = self.epochs * math.ceil(self.samples / self.batch)
             raise BadValue(f"a run of {steps:.3g} steps", f"give fewer epochs or samples: {MOST_STEPS:g} steps at most")
-        if self.loader_per_s is not None and not 0 < self.loader_per_s < 1e12:
-            raise BadValue(f"input pipeline of {self.loader_per_s:g} samples a second", "give a rate above 0")
+        if self.loader_per_s is not None and not SLOWEST_PER_S <= self.loader_per_s <= FASTEST_PER_S:
+            rate = f"input pipeline of {self.loader_per_s:g} samples a second"
+            raise BadValue(rate, f"give a rate of {SLOWEST_PER_S:g} to {FASTEST_PER_S:g}")
 
     @property
     def steps(self) -> int:
@@ -187,13 +192,13 @@ def spot_time(run: Run, step_time: Estimate) -> Spot:
     stretch = assumed(*_stretch(work.value, likely, calmest, worst), "1", told)
     time = product([work, stretch], "s", f"{work.method}; {told}")
     time = total([time, start], "s", f"{time.method}; {start.method}")
-    counts = (likely.interruptions, calmest.interruptions, worst.interruptions)
+    counts = [min(_ENDLESS, one.interruptions) for one in (likely, calmest, worst)]
     return Spot(time, segment, assumed(counts[0], min(counts), max(counts), "1", told))
 
 
 def _stretch(work_s: float, likely: Delay, calmest: Delay, worst: Delay) -> tuple[float, float, float]:
     """Time over work: likely, and with the rates' ends and chance."""
-    value = likely.time_s / work_s
-    low = min(value, max(1.0, (calmest.time_s - 1.645 * calmest.spread_s) / work_s))
-    high = max(value, min(1e6, (worst.time_s + 1.645 * worst.spread_s) / work_s))
-    return value, low, high
+    value = min(_ENDLESS, likely.time_s / work_s)
+    least = 1.0 if math.isinf(calmest.time_s) else (calmest.time_s - 1.645 * calmest.spread_s) / work_s
+    high = max(value, min(_ENDLESS, (worst.time_s + 1.645 * worst.spread_s) / work_s))
+    return value, min(value, max(1.0, least)), high

@@ -13,6 +13,8 @@ from gpugap.explain.inside import energy_per_step
 from gpugap.plan.footprint import carbon, energy
 from gpugap.stats.propagation import scaled
 
+_WHOLE = 1.05
+"""All recorded time over that of the steps whose energy is measured, up to which they stand for the whole."""
 PowerOf = Callable[[CellSummary], Estimate]
 """Watts at the meter of the machine of a cell, predicted."""
 
@@ -28,7 +30,8 @@ class Used:
         runs: processes, failed ones among them.
         run_time: seconds of a process on average, start included.
         total_time: of all of them.
-        energy: joules of all; measured of the device where a sensor exists, else predicted at the meter.
+        energy: joules of all; measured of the device where a sensor exists and steps take nearly all time; predicted
+            from their power where start and training take more; else predicted at the meter.
         carbon: grams of CO2 equivalent of all.
         note: what is predicted, and how.
     """
@@ -105,16 +108,19 @@ def worker_of(summary: CellSummary) -> str:
 
 
 def _energy(summary: CellSummary, every: Sequence[Record], whole: Estimate, power_of: PowerOf) -> tuple[Estimate, str]:
-    a_step = energy_per_step(summary)
-    if a_step.value is not None:
-        steps = sum(len(one.step_time_s) * one.window_steps for one in every if one.purpose == "timing")
-        if steps:
-            told = (
-                f"{steps} steps at the energy of a step; {a_step.method}; the device alone, without host and building"
-            )
-            return scaled(a_step, steps, "J", told), "energy measured"
-    spent = energy(power_of(summary), whole)
-    return spent, "energy predicted: no sensor"
+    a_step, timed = energy_per_step(summary), [one for one in every if one.purpose == "timing"]
+    steps = sum(len(one.step_time_s) * one.window_steps for one in timed)
+    if a_step.value is None or not steps or whole.value is None:
+        return energy(power_of(summary), whole), "energy predicted: no sensor"
+    told = f"{steps} steps at the energy of a step; {a_step.method}; the device alone, without host and building"
+    found = scaled(a_step, steps, "J", told)
+    times = whole.value / sum(sum(one.step_time_s) * one.window_steps for one in timed)
+    if times <= _WHOLE:
+        return found, "energy measured"
+    told = f"{told}; the other {1 - 1 / times:.0%} of the recorded time at the power of a step, or less"
+    high = found.ends[1] * times
+    spent = Estimate(a_step.value * steps * times, found.ends[0], high, None, "J", "predicted", told, None)
+    return spent, "energy measured over steps, predicted for the rest"
 
 
 def _memory(records: Sequence[Record]) -> Estimate:

@@ -79,7 +79,7 @@ def _measured(found: Sequence[Used]) -> Sheet:
         for one in found
     ]
     header = ("Worker", "Work", "Runs", "Memory", "Time per run", "Time, total", "kWh, total", "Energy is", "g CO2e")
-    note = "Times and memory are measured; energy is of the device where it is measured, at the meter where predicted."
+    note = "Times and memory are measured; energy is of the device where a sensor told, at the meter elsewhere."
     return Sheet("Compute resources, measured", note, "compute-measured", header, "llrrrrrlr", rows)
 
 

@@ -100,14 +100,15 @@ def _scaling(found: Request) -> Sheet:
                 worker.name,
                 str(worker.count),
                 span_text(_milliseconds(worker.step_time)),
-                f"{one.speedup:.2f}",
-                f"{100 * one.efficiency:.0f} %",
+                span_text(one.speedup),
+                f"{span_text(one.efficiency, 100)} %",
                 span_text(one.hours),
                 worker.step_time.kind,
             )
         )
     header = ("GPU", "Count", "Step, ms", "Speedup", "Efficiency", "GPU hours a run", "Kind")
-    note = "Data parallel with the batch of the whole run kept; the all-reduce is predicted, never measured here."
+    note = "Data parallel with the batch of the whole run kept; the all-reduce is predicted, never measured here. "
+    note += "Ratios take the errors of both step times for independent and are at most linear."
     return Sheet("Scaling", note, "scaling", header, "lrrrrrl", rows)
 
 

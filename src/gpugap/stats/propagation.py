@@ -50,8 +50,8 @@ def total(terms: Sequence[Estimate], unit: str, method: str) -> Estimate:
         return _unknown(terms, unit, method)
     found = [ends(term) for term in terms]
     value = sum(middle for middle, _, _ in found)
-    down = math.sqrt(sum((middle - low) ** 2 for middle, low, _ in found))
-    up = math.sqrt(sum((high - middle) ** 2 for middle, _, high in found))
+    down = math.hypot(*(middle - low for middle, low, _ in found))
+    up = math.hypot(*(high - middle for middle, _, high in found))
     return _made(terms, value, (value - down, value + up), unit, method)
 
 

@@ -24,13 +24,13 @@ from gpugap.plan.job import Job, stated_job, step_job
 from gpugap.plan.owned import Reach, caution, reach
 from gpugap.plan.run import MOST_EPOCHS, MOST_SAMPLES, Run
 from gpugap.predict.fit import judge
-from gpugap.predict.latency.model import predict as step_on_gpu
 from gpugap.predict.totals import Totals
 from gpugap.store.exchange import read_file
 from gpugap.study.access_rows import GROUP_HEADER, group_rows
 from gpugap.study.calibration import gpu_of
 from gpugap.study.fit import target_of
 from gpugap.study.tracing import DEFAULT_BATCH, Tracer, check_names
+from gpugap.study.workers import checkpoint_of, predicted_step
 from gpugap.trends.ladder import training_bytes
 from gpugap.workloads import workload
 
@@ -244,9 +244,9 @@ def _predicted(step: str | Step, asked: _Asked) -> _Found:
             continue
         if verdict != "FITS":
             warnings.append(f"{tracer.name}, batch {run.batch}, on {one.name}: it may not fit in its memory")
-        found = step_on_gpu(traced, one)
+        found, whole = predicted_step(traced, one), replace(run, checkpoint_bytes=checkpoint_of(traced))
         name = _named(tracer.name, run)
-        jobs.append(step_job(name, one, run, found.step_time, parts_s=found.parts_s, watts=asked.watts))
+        jobs.append(step_job(name, one, whole, found.step_time, parts_s=found.parts_s, watts=asked.watts))
         if found.domain == "extrapolated":
             warnings.append(f"{tracer.name} on {one.name}: extrapolated, no such GPU was in the calibration data")
     title = f"{tracer.name}, batch {run.batch} (traced)"

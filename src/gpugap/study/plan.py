@@ -20,10 +20,14 @@ from gpugap.plan.option import GOALS, Excluded, Ground, Wish
 from gpugap.plan.run import Run
 from gpugap.store.exchange import read_file
 from gpugap.study.api import Measurement
+from gpugap.study.calibration import gpu_of
 from gpugap.study.ground import NOWHERE, Place, candidates, ground_of, own_gpus, served
 from gpugap.study.own_cpu import Ran, Sought, runs_here, sought
 from gpugap.study.tracing import Tracer, batch_for, check_names
 from gpugap.study.workers import Looker, Predictor, cpu_workers, predicted_step
+
+_MOST_TOLD = 3
+"""Cells that a message lists."""
 
 
 class Wished(TypedDict, total=False):
@@ -288,6 +292,35 @@ def measured_on_gpus(records: Iterable[Record], wanted: Sought, precision: str) 
         and dict(one.cell.extra).get("code", "") in ("", wanted.code)
     ]
     return [one for one in summarize(fitting) if one.step_time.value is not None]
+
+
+def check_taken(records: Sequence[Record], ground: Ground, mode: str, files: str) -> None:
+    """That records named for a plan took the place of a prediction in it.
+
+    Args:
+        records: that were named.
+        ground: of the plan.
+        mode: of the plan.
+        files: where they stand, for the message.
+
+    Raises:
+        BadValue: none did; says what they are of.
+    """
+    batch = ground.run.batch
+    taken = {(one.key, batch // one.count) for one in ground.workers if one.gpu and one.domain == "measured"}
+    cells = [one for one in summarize(records) if one.step_time.value is not None]
+    if any(one.gpu is None for one in ground.workers):
+        taken.add(("cpu", batch))
+    for one in cells:
+        device = "cpu" if one.cell.device == "cpu" else getattr(gpu_of(one), "key", "")
+        if one.cell.mode == mode and (device, one.cell.batch) in taken:
+            return
+    labels = list(dict.fromkeys(one.cell.label for one in cells))
+    told = "; ".join(labels[:_MOST_TOLD]) or "no step that ended well"
+    more = f"; {len(labels) - _MOST_TOLD} more" if len(labels) > _MOST_TOLD else ""
+    shares = sorted({batch // one.count for one in ground.workers if one.gpu} or {batch})
+    wanted = f"on this machine's CPU or a GPU of the plan, at batch {' or '.join(map(str, shares))}"
+    raise BadValue(f"{files} corrects nothing here: it holds {told}{more}", f"measure the step {wanted}, as planned")
 
 
 def _not_measured(here: Sequence[Ran], own: frozenset[str], step: str | Step, wanted: Sought) -> Iterator[Excluded]:

@@ -16,7 +16,7 @@ from gpugap.core.units import gibibytes
 from gpugap.explain.cells import CellSummary
 from gpugap.explain.inside import energy_per_step
 from gpugap.plan.option import Excluded, Worker
-from gpugap.plan.parallel import link_of, parallel_step
+from gpugap.plan.parallel import link_of, parallel_memory, parallel_step
 from gpugap.predict.fit import judge
 from gpugap.predict.latency.model import predict as step_on_gpu
 from gpugap.predict.memory import capability_of
@@ -61,6 +61,12 @@ class Found:
 def predicted_step(ops: OpList, gpu: Gpu) -> Prediction:
     """The step time by the model, the batch's copy to the GPU included."""
     return step_on_gpu(ops, gpu, copy_bytes=ops.role_bytes("input"))
+
+
+def checkpoint_of(ops: OpList) -> Estimate:
+    """Bytes of a checkpoint: parameters and optimizer state."""
+    held = float(ops.role_bytes("parameter") + ops.role_bytes("optimizer"))
+    return Estimate(held, None, None, None, "B", "predicted", "parameters and optimizer state, traced", None)
 
 
 class Looker:
@@ -112,9 +118,9 @@ class Looker:
         return Found(tuple(workers), tuple(excluded), self.checkpoint_bytes, tuple(self.corrections), self.needed)
 
     def _worker(self, gpu: Gpu, count: int) -> Worker:
-        name = f"{count}x {gpu.name}" if count > 1 else gpu.name
+        name = _name(gpu, count)
         ops, capability = self._share(gpu, count, name)
-        self._check_memory(gpu, ops, capability, name)
+        self._check_memory(gpu, ops, capability, count)
         try:
             prediction = self._predictor(ops, gpu)
         except Unsupported as error:
@@ -130,7 +136,7 @@ class Looker:
             link = link_of(gpu)
             if link is None:
                 raise _Unfit(Excluded(name, "not-predicted", "the catalog does not know what joins several of them"))
-            step_time = parallel_step(step_time, ops.role_bytes("gradient"), count, link)
+            step_time = parallel_step(step_time, ops.gradient_bytes, count, link)
         note = OLD_NOTE if capability < OLD else ""
         return Worker(gpu.key, gpu.name, gpu, count, step_time, domain, power, prediction.bound, note)
 
@@ -148,24 +154,24 @@ class Looker:
         except Unsupported as error:
             raise _Unfit(Excluded(name, "not-predicted", error.message)) from error
         if self.checkpoint_bytes.value is None:
-            held = float(ops.role_bytes("parameter") + ops.role_bytes("optimizer"))
-            told = "parameters and optimizer state, traced"
-            self.checkpoint_bytes = Estimate(held, None, None, None, "B", "predicted", told, None)
+            self.checkpoint_bytes = checkpoint_of(ops)
         return ops, capability
 
-    def _check_memory(self, gpu: Gpu, ops: OpList, capability: Capability, name: str) -> None:
+    def _check_memory(self, gpu: Gpu, ops: OpList, capability: Capability, count: int) -> None:
         key = capability, ops.batch
         if key not in self._memory:
             self._memory[key] = Totals(ops, capability, channels_last=self._wish.channels_last)
         usable = gpu.usable_memory()
         device = self._memory[key].device(usable)
+        if count > 1:
+            device = parallel_memory(device, ops.gradient_bytes)
         if self.needed is None or (device.high or 0) < (self.needed.high or 0):
             self.needed = device
         verdict = judge(device, usable)
         if verdict != "FITS":
             least = usable.value if usable.low is None else usable.low
             told = f"{verdict}: takes {gibibytes(device.low)} to {gibibytes(device.high)} of {gibibytes(least)}"
-            raise _Unfit(Excluded(name, "memory", told))
+            raise _Unfit(Excluded(_name(gpu, count), "memory", told))
 
     def _correct(self, gpu: Gpu, measured: Estimate, predicted: Estimate) -> None:
         if measured.value and predicted.value:
@@ -174,6 +180,10 @@ class Looker:
             where = "inside" if inside else "outside"
             told = f"{1e3 * measured.value:.3g} ms measured, {1e3 * predicted.value:.3g} ms predicted"
             self.corrections.append(f"{gpu.name}: {told}, {ratio:.2f} times, {where} the interval; the plan takes it")
+
+
+def _name(gpu: Gpu, count: int) -> str:
+    return f"{count}x {gpu.name}" if count > 1 else gpu.name
 
 
 class _Unfit(Exception):

@@ -30,6 +30,8 @@ REACH = 1.5
 """No projection past so many times the observed span, counted from its start."""
 DEFAULT_UNTIL = year_end(2030)
 _LATEST_YEAR = 2200
+_NEXT_YEARS = 5
+"""Projected where the points themselves reach 2030."""
 _FAN_STEP_YEARS = 0.25
 HELD = "held below what is projected for the record line, which no point exceeds"
 _LEAST_WEIGHT = 1e-4
@@ -242,7 +244,9 @@ def _until(series: Series, used: Series, wish: Wish) -> date:
     reach = day_of(min(first + REACH * (last - first), _LATEST_YEAR))
     start = max(used.points[-1].date, wish.as_of or used.points[-1].date)
     if wish.until is None:
-        aim = max(DEFAULT_UNTIL, start) if wish.as_of is None else max(series.points[-1].date, start)
+        aim = series.points[-1].date if wish.as_of else DEFAULT_UNTIL
+        if aim <= start:
+            aim = DEFAULT_UNTIL if start < DEFAULT_UNTIL else year_end(start.year + _NEXT_YEARS)
         return aim if wish.far or aim <= reach else max(reach, day_of(last + 0.1))
     if wish.until <= start:
         raise BadValue(

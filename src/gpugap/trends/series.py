@@ -17,6 +17,7 @@ from gpugap.trends.dates import decimal_year, year_end
 
 MIN_POINTS, MAX_POINTS = 5, 5000
 _LARGEST, _SMALLEST = 1e100, 1e-100
+_FIRST_YEAR, _LAST_YEAR = 1500, 2150
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +103,8 @@ def check(series: Series, log: bool = False) -> None:
     """Whether something can be fitted.
 
     Raises:
-        BadSeries: too few or too many points, one date twice without labels to tell why, all of one date, or values a
-            logarithm does not take.
+        BadSeries: too few or too many points, one date twice without labels to tell why, all of one date, dates that
+            nobody observes, or values a logarithm does not take.
     """
     count = len(series.points)
     if count < MIN_POINTS:
@@ -114,6 +115,9 @@ def check(series: Series, log: bool = False) -> None:
         raise BadSeries(
             f"{series.id} has {count} points; at most {MAX_POINTS} are fitted", "thin it out, to one a month"
         )
+    for far in (series.points[0].date, series.points[-1].date):
+        if not _FIRST_YEAR <= far.year <= _LAST_YEAR:
+            raise BadSeries(f"{series.id} has the date {far}", f"give dates from {_FIRST_YEAR} to {_LAST_YEAR}")
     seen: set[tuple[date, str]] = set()
     for point in series.points:
         if (point.date, point.label) in seen:
