@@ -34,6 +34,7 @@ from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
+from gpugap.measure.origin import check_origin
 from gpugap.measure.outcome import outcome, seed_python
 from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
@@ -94,6 +95,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     content["window_steps"] = clock.window_steps
     report.enter("first step")
     first, result = run_window(body, clock, 1)
+    check_origin(result, job.cell)
     phases["first_step_s"] = first[0]
     content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     if not framework.is_finite(result):
