@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from gpugap.sensors.nvml import gpu_state
+from gpugap.sensors.nvml import gpu_state, open_nvml
 from gpugap.stats.agreement import MATH_ERRORS
 
 if TYPE_CHECKING:
@@ -47,7 +47,12 @@ class Guard:
         self._begin: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Reads the counters at the window's start."""
+        """Reads the counters at the window's start.
+
+        NVML is opened here: opening takes so long that a GPU asked after it would be idle, and throttled no more.
+        """
+        if self._device.startswith("cuda"):
+            open_nvml()
         self._begin = self._read()
 
     def end(self, step: Step, settings: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
 from gpugap.measure.accuracy import train_to_accuracy
-from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
+from gpugap.measure.details import look_inside, spend
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
@@ -40,7 +40,6 @@ from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
-from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
 from gpugap.sensors.libraries import ALLOCATOR_PACKAGES, allocator
 from gpugap.sensors.redact import redacted
@@ -170,25 +169,12 @@ def _details(job: Job, framework: Framework, report: Report, step: Any, body: Ca
     body()
     content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(device)}
     report.enter("energy")
-    content["energy"] = _energy(job, framework, body)
+    content["energy"] = spend(job, framework, body, meter_for(device))
     report.enter("phases")
     content["details"] = look_inside(job, framework, step, body)
     content["guards"] = {"tags": detail_tags(content["details"], job.cell.precision)}
     content["step_time_s"], content["warmup_steps"] = [], 0
     return "ok"
-
-
-def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str, Any]:
-    """Energy of as many steps as the counter needs; null with the reason where there is none."""
-    meter = meter_for(job.cell.device)
-    window, steps = EnergyWindow(meter), 0
-    clock = framework.clock(job.cell.device)
-    window.begin()
-    begin = time.monotonic()
-    while meter.update_s and time.monotonic() - begin < ENERGY_WINDOW_S:
-        run_window(body, clock, job.steps)
-        steps += job.steps
-    return window.end() | {"steps": steps}
 
 
 def _built_in(job: Job, framework: Framework) -> Any:
