@@ -149,13 +149,22 @@ def _cells(text: str, stored: Sequence[Record]) -> list[Record]:
 
 
 def _same_session(a: Sequence[Record], b: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:
-    """The newest session both sides have, since only its processes are paired; else the newest of each."""
+    """The newest session both sides have, since only its processes are paired; else the newest of each.
+
+    Raises:
+        InputError: a side has no times.
+    """
+    from gpugap.core.errors import InputError
+
     ages = {record.session: record.started_at or "" for record in (*a, *b)}
     shared = {record.session for record in a} & {record.session for record in b}
 
     def newest(records: Sequence[Record]) -> list[Record]:
         timed = {record.session for record in records if record.purpose == "timing"}
-        session = max(shared & timed or timed or shared, key=lambda name: ages[name])
+        if not timed:
+            message = f"{records[0].cell.label} was checked or looked into here, and never timed"
+            raise InputError(message, "gpugap measure times it; gpugap records show lists what is there")
+        session = max(shared & timed or timed, key=lambda name: ages[name])
         return [record for record in records if record.session == session or record.purpose == "parity"]
 
     return newest(a), newest(b)

@@ -150,9 +150,8 @@ def from_line(line: str) -> Record:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         where = where if where.isprintable() else repr(where)
-        raise BadRecordFile(
-            f"{where}: {first['msg'].removeprefix('Value error, ')} (found {str(first['input'])[:40]!r})", _REMEDY
-        ) from error
+        told, found = first["msg"].removeprefix("Value error, "), str(first["input"])[:40]
+        raise BadRecordFile(f"{where}: {told} (found {found!r})", _REMEDY) from error
     return _to_record(parsed)
 
 
