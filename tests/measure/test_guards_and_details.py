@@ -2,7 +2,9 @@
 
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from factories import make_job
@@ -88,10 +90,46 @@ def test_what_disturbs_is_tagged():
     assert {"recompilation", "denormals", "oversubscription"} <= set(found["tags"])
 
 
+def test_a_window_that_took_longer_than_its_steps_is_tagged():
+    """As with work that a step leaves on another stream of the GPU, which the events of its own do not see."""
+    tags = []
+    for untimed_s in (0.04, 0.2):
+        guard = Guard(NullFramework(), "cpu", usable_cores=64)
+        guard.begin()
+        spin(0.1)
+        tags.append("clock" in guard.end(None, {}, untimed_s)["tags"])
+    assert tags == [False, True]
+
+
+def test_a_window_on_the_hosts_clock_leaves_nothing_out():
+    guards = run_job(make_job(steps=50), {}).guards
+    assert abs(guards["untimed_s"]) < 0.5
+    assert "untimed_share" in guards
+
+
+def test_processes_that_a_step_has_started_are_not_foreign():
+    """Such as workers of a loader: this process sleeps, and what is used is its child's."""
+    busy = subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
+    try:
+        busy.stdout.readline()
+        guard = Guard(NullFramework(), "cpu", usable_cores=64)
+        guard.begin()
+        begin = psutil.Process(busy.pid).cpu_times().user
+        while psutil.Process(busy.pid).cpu_times().user < begin + 0.1:
+            time.sleep(0.02)
+        found = guard.end(None, {})
+        assert found["own_cores"] * (time.monotonic() - guard._begin["wall_s"]) > 0.08
+    finally:
+        busy.kill()
+        busy.wait()
+
+
 def test_foreign_load_is_tagged():
-    """Two other processes keep cores busy for the whole window."""
+    """Two processes of nobody here keep cores busy for the whole window."""
     source = "import time; end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
-    others = [subprocess.Popen([sys.executable, "-c", source]) for _ in range(2)]
+    start = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {source!r}]).pid)"
+    orphans = [subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, check=True) for _ in range(2)]
+    others = [psutil.Process(int(orphan.stdout)) for orphan in orphans]
     try:
         guard = Guard(NullFramework(), "cpu", usable_cores=2)
         guard.begin()

@@ -77,21 +77,27 @@ def of_cpu(records: Sequence[Record], side: str) -> list[Record]:
 
 
 def _compare_sides(sides: tuple[Sequence[Record], Sequence[Record]], margin: float, output: Output) -> None:
-    from gpugap.cli.outcome import show_pairs
+    from gpugap.cli.outcome import show_pairs, warn_of_mixtures
     from gpugap.explain.cells import summarize
     from gpugap.explain.parity import proofs
     from gpugap.study.api import compare_sides
 
     side_a, side_b = sides
     known = proofs([*side_a, *side_b])
-    pairs = [pair.proved(known) for pair in compare_sides(summarize(side_a), summarize(side_b), margin)]
+    cells_a, cells_b = summarize(side_a), summarize(side_b)
+    pairs = [pair.proved(known) for pair in compare_sides(cells_a, cells_b, margin)]
+    warn_of_mixtures([*cells_a, *cells_b], output)
     if not output.as_json:
         show_pairs(pairs, output)
         for pair in pairs:
             _show_differences(pair, output)
+    if not all(pair.comparison.paired for pair in pairs):
+        output.note("not interleaved: what changed between the sessions, such as load, is in the difference, too")
     for pair in pairs:
+        what = f"{pair.a.cell.label} and {pair.b.cell.label}"
+        if pair.other_work:
+            output.warn(f"not the same work: {what} differ in {', '.join(pair.other_work)}; the speedup is of steps")
         if pair.verified is False:
-            what = f"{pair.a.cell.label} and {pair.b.cell.label}"
             output.warn(f"unverified: {what} have not been shown to compute the same; run gpugap parity")
     output.done({"pairs": [pair.to_dict() for pair in pairs]})
 

@@ -51,13 +51,9 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     first, result = run_window(body, clock, 1)
     other = made_by(result)
     if step.run is not None and other not in (None, cell.framework):
-        cell = replace(cell, framework=other, execution=EXECUTIONS[other][0])
-        found = measure_here(made, cell, steps, warmup_steps)
-        return replace(found, phases={})
-    check_origin(result, cell)
-    if result is None and "jax" in sys.modules and cell.framework != "jax":
-        message = "the step returns nothing, so that nobody can tell whether JAX has done its work"
-        raise BadStepFile(message, "return the loss or the outputs")
+        of_other = replace(cell, framework=other, execution=EXECUTIONS[other][0])
+        return replace(measure_here(made, of_other, steps, warmup_steps), phases={})
+    _check_first(result, cell)
     warmup = run_window(body, clock, warmup_steps)[0] if warmup_steps else []
     steady, result = run_window(body, clock, steps)
     if not framework.is_finite(result):
@@ -79,15 +75,26 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     )
 
 
-def framework_of(made: object) -> str:
-    """The framework an object belongs to: that of a model in it; of a step without one, one that is loaded.
+def _check_first(result: object, cell: Cell) -> None:
+    """Refuses what the clock would not wait for, and what nobody can wait for.
 
-    What such a step returns may tell of another one.
+    Raises:
+        BadStepFile: either.
+    """
+    check_origin(result, cell)
+    if result is None and "jax" in sys.modules and cell.framework != "jax":
+        message = "the step returns nothing, so that nobody can tell whether JAX has done its work"
+        raise BadStepFile(message, "return the loss or the outputs")
+
+
+def framework_of(made: object) -> str:
+    """The framework an object belongs to: that of a model in it; of a bare callable, one that is loaded.
+
+    What a step without a model returns may tell of another one.
     """
     models = made.model_list if isinstance(made, Step) else []
-    found = next((name for name in map(maker_of, models) if name is not None), None)
-    if found is not None or any(model is not None for model in models):
-        return found or "null"
+    if models:
+        return next((name for name in map(maker_of, models) if name is not None), "null")
     return next((name for name in ("torch", "jax") if name in sys.modules), "null")
 
 

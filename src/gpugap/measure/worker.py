@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -108,16 +109,25 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     if job.purpose == "details":
         return _details(job, framework, report, step, body)
     report.enter("steps")
-    guard = Guard(framework, job.cell.device, cpu_sensor.describe().usable_cores)
-    guard.begin()
-    steady, result = run_window(body, clock, job.steps)
-    content["guards"] = guard.end(step, content["settings"])
-    content["step_time_s"] = content["step_time_s"] + steady
-    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    result = _steps(job, framework, content, step, body)
     if compiled := content["guards"]["compilations"]:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _steps(job: Job, framework: Framework, content: dict[str, Any], step: Any, body: Callable[[], Any]) -> Any:
+    """The steady window under its guard, and the peaks of memory after it; the last result."""
+    guard = Guard(framework, job.cell.device, cpu_sensor.describe().usable_cores)
+    clock = framework.clock(job.cell.device)
+    guard.begin()
+    begin = time.perf_counter()
+    steady, result = run_window(body, clock, job.steps)
+    untimed_s = time.perf_counter() - begin - fmean(steady) * job.steps
+    content["guards"] = guard.end(step, content["settings"], untimed_s)
+    content["step_time_s"] = content["step_time_s"] + steady
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    return result
 
 
 def _parity(job: Job, framework: Framework, report: Report) -> Status:

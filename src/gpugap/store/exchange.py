@@ -186,8 +186,8 @@ def _to_record(parsed: _RecordLine) -> Record:
 def read_lines(lines: Iterable[str], name: str) -> RecordFile:
     """Records of a text in JSON Lines.
 
-    A last line that breaks off (the writer was killed) is left out with a warning; any other malformed line is an
-    error that names it.
+    A last line that breaks off (the writer was killed) is left out with a warning, and so are processes that are there
+    twice; any other malformed line is an error that names it.
 
     Args:
         lines: with their newlines.
@@ -210,10 +210,21 @@ def read_lines(lines: Iterable[str], name: str) -> RecordFile:
             raise BadRecordFile(f"{name}, line {number}: {error.message}", error.remedy) from error
     if not records:
         raise BadRecordFile(f"{name} holds no records", _REMEDY)
-    bare = sum(record.environment is None for record in records)
+    kept = without_repeats(records)
+    if repeats := len(records) - len(kept):
+        warnings.append(f"{name}: {repeats} records repeat a process of their session and cell and were left out")
+    bare = sum(record.environment is None for record in kept)
     if bare:
-        warnings.append(f"{name}: {bare} of {len(records)} records do not describe their machine")
-    return RecordFile(tuple(records), tuple(warnings))
+        warnings.append(f"{name}: {bare} of {len(kept)} records do not describe their machine")
+    return RecordFile(kept, tuple(warnings))
+
+
+def without_repeats(records: Iterable[Record]) -> tuple[Record, ...]:
+    """The records, the first of each process: one that is there twice would count as two replicates."""
+    found: dict[tuple[str, str, str], Record] = {}
+    for record in records:
+        found.setdefault((record.session, record.cell.key, str(record.process)), record)
+    return tuple(found.values())
 
 
 def read_file(path: Path) -> RecordFile:

@@ -60,6 +60,7 @@ class Energy(_Shape):
     """Energy of some steps."""
 
     energy_j: _Size | None = None
+    window_s: _Size | None = None
     steps: _Count | None = None
 
 

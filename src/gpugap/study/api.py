@@ -81,7 +81,8 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
 
     Args:
         step: a workload's name or ``"FILE.py:make_step"``: measured in fresh processes, which gives an interval. A
-            `Step` or a bare callable: measured in this process, one replicate, which gives none.
+            `Step` or a bare callable: measured in this process, one replicate, which gives none. A bare callable has to
+            return what it computes, or a number, wherever JAX is loaded: its work goes on after the call.
         batch: samples a step; for a `Step` the leading dimension of its input where not given.
         device: ``cpu``, ``cuda``, ``mps``; every device present where not given.
         mode: ``train`` or ``inference``; a `Step` knows its own.
@@ -102,20 +103,25 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
         prepared = prepare_measure(step, effort, framework=None, device=device, factors=factors)
         jobs = prepared.plan.jobs(uuid.uuid4().hex[:16])
         return Measurement(tuple(_in_turn(job, prepared.environment) for job in jobs))
+    kind = step.mode if isinstance(step, Step) else mode
+    cell = _cell_of(step, device=device, mode=kind, batch=batch, precision=precision)
+    with my_turn():
+        return Measurement((measure_here(step, cell, steps, warmup_steps),))
+
+
+def _cell_of(step: Step | Callable[[], Any], *, batch: int | None, device: str | None, **factors: str) -> Cell:
+    """What an object of this process is called."""
     framework = framework_of(step)
-    cell = Cell(
+    return Cell(
         workload=getattr(step, "__name__", type(step).__name__),
         device=device or device_of(step),
         framework=framework,
-        mode=step.mode if isinstance(step, Step) else mode,
         batch=(batch_of(step) or 1) if batch is None else batch,
-        precision=precision,
         tuning="default",
         execution=EXECUTIONS[framework][0],
         data="own",
+        **factors,
     )
-    with my_turn():
-        return Measurement((measure_here(step, cell, steps, warmup_steps),))
 
 
 def _in_turn(job: Job, environment: Mapping[str, Any]) -> Record:

@@ -202,6 +202,8 @@ class _Run:
 
     def settled(self) -> bool:
         """Whether every cell that can be measured is known as well as was wished."""
+        if self._stopping.max_width is None:
+            return False
         summaries = [one for one in summarize(self._all()) if one.step_time.value is not None]
         return bool(summaries) and self._stopping.satisfied([[*one.process_means_s().values()] for one in summaries])
 
