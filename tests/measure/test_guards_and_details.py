@@ -127,7 +127,7 @@ def test_processes_that_a_step_has_started_are_not_foreign():
 def test_foreign_load_is_tagged():
     """Two processes of nobody here keep cores busy for the whole window."""
     source = "import time; end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
-    start = f"import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', {source!r}]).pid)"
+    start = f"import subprocess as s, sys; print(s.Popen([sys.executable, '-c', {source!r}], stdout=s.DEVNULL).pid)"
     orphans = [subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, check=True) for _ in range(2)]
     others = [psutil.Process(int(orphan.stdout)) for orphan in orphans]
     try:

@@ -53,7 +53,9 @@ def _means(
     for column, times in enumerate(processes):
         logs[:, column] = np.log(_drawn_means(np.asarray(times), random))
     chosen = random.integers(0, len(processes), size=logs.shape)
-    means: np.ndarray[tuple[int], np.dtype[np.float64]] = np.exp(np.take_along_axis(logs, chosen, axis=1).mean(axis=1))
+    every = np.broadcast_to(np.arange(_REPLICATES)[:, None], logs.shape)
+    drawn = random.permuted(every, axis=0)  # a process that is drawn twice has two draws of its steps
+    means: np.ndarray[tuple[int], np.dtype[np.float64]] = np.exp(logs[drawn, chosen].mean(axis=1))
     return means
 
 
