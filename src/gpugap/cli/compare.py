@@ -92,7 +92,7 @@ def _compare_sides(sides: tuple[Sequence[Record], Sequence[Record]], margin: flo
         for pair in pairs:
             _show_differences(pair, output)
     if not all(pair.comparison.paired for pair in pairs):
-        output.note("not interleaved: what changed between the sessions, such as load, is in the difference, too")
+        output.warn("not interleaved: what changed between the sessions, such as load, is in the difference, too")
     for pair in pairs:
         what = f"{pair.a.cell.label} and {pair.b.cell.label}"
         if pair.other_work:

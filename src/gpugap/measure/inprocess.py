@@ -26,8 +26,7 @@ from gpugap.sensors.environment import capture
 def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_steps: int) -> Record:
     """Times a step in this process: one replicate, so no interval for the mean can follow from it.
 
-    The math mode of this process is set to the cell's precision, and its generators are seeded. A step whose results
-    are of another framework is measured as that one's; its first run is then not told.
+    Math mode and generators of this process are set. A step whose results are another framework's is measured as such.
 
     Args:
         made: a step or a bare callable.
