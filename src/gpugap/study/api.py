@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -104,23 +104,24 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
         jobs = prepared.plan.jobs(uuid.uuid4().hex[:16])
         return Measurement(tuple(_in_turn(job, prepared.environment) for job in jobs))
     kind = step.mode if isinstance(step, Step) else mode
-    cell = _cell_of(step, device=device, mode=kind, batch=batch, precision=precision)
+    cell = replace(_cell_of(step, device, batch), mode=kind, precision=precision)
     with my_turn():
         return Measurement((measure_here(step, cell, steps, warmup_steps),))
 
 
-def _cell_of(step: Step | Callable[[], Any], *, batch: int | None, device: str | None, **factors: str) -> Cell:
+def _cell_of(step: Step | Callable[[], Any], device: str | None, batch: int | None) -> Cell:
     """What an object of this process is called."""
     framework = framework_of(step)
     return Cell(
         workload=getattr(step, "__name__", type(step).__name__),
         device=device or device_of(step),
         framework=framework,
+        mode="train",
         batch=(batch_of(step) or 1) if batch is None else batch,
+        precision="fp32",
         tuning="default",
         execution=EXECUTIONS[framework][0],
         data="own",
-        **factors,
     )
 
 
