@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from gpugap.cli.measure import command_line
 from gpugap.cli.output import Output, visible
 from gpugap.core.errors import InputError
 
@@ -31,3 +32,17 @@ def test_every_way_out_is_plain(monkeypatch: pytest.MonkeyPatch, way: str):
     text = said.buffer.getvalue().decode()
     assert "x\ufffd]0;title" in text
     assert not set(text) & {"\x1b", "\x07", "\x9b"}
+
+
+@pytest.mark.parametrize(
+    ("word", "shown"),
+    [
+        ("postgresql+psycopg://ann:s3cret@host/name", "'postgresql+psycopg://ann:***@host/name'"),
+        ("--db=postgresql://:s3cret@host/name", "'--db=postgresql://:***@host/name'"),
+        ("postgresql://ann@host:5432/name", "postgresql://ann@host:5432/name"),
+        ("folder:/data/a@b", "folder:/data/a@b"),
+    ],
+)
+def test_the_command_on_a_page_holds_no_password(monkeypatch: pytest.MonkeyPatch, word: str, shown: str):
+    monkeypatch.setattr(sys, "argv", ["gpugap", "study", "--db", word])
+    assert command_line() == f"gpugap study --db {shown}"
