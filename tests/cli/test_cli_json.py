@@ -126,7 +126,7 @@ def test_a_hand_made_file_is_enough(gpugap):
     assert pair["speedup"]["value"] == pytest.approx(10, rel=0.01)
     assert [difference["factor"] for difference in pair["differs"]] == ["device"]
     assert not pair["paired"]
-    assert len(document["warnings"]) == 2
+    assert len(document["warnings"]) == 3
 
 
 @pytest.mark.torch

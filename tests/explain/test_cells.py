@@ -8,6 +8,7 @@ import pytest
 
 from factories import make_cell, make_record
 from gpugap.explain.cells import CONVERGED, environment_of, summarize
+from gpugap.explain.inside import energy_per_step
 from gpugap.stats.intervals import mean_step_time
 
 
@@ -116,3 +117,12 @@ def test_records_of_different_machines_are_never_pooled():
     found = summarize([one, two, three, bare])
     assert [len(summary.records) for summary in found] == [2, 1, 1]
     assert len({summary.cell for summary in found}) == 1
+
+
+@pytest.mark.parametrize(("sensor", "assumed"), [("nvml", False), ("rapl", True)])
+def test_the_error_of_a_counter_that_nobody_held_against_the_truth_is_told_as_assumed(sensor: str, assumed: bool):
+    looked = make_record(1, purpose="details", energy={"energy_j": 10.0, "steps": 5, "sensor": sensor, "window_s": 5.0})
+    (found,) = summarize([make_record(0), looked])
+    energy = energy_per_step(found)
+    assert (energy.value, energy.low, energy.high) == pytest.approx((2.0, 1.9, 2.1))
+    assert ("assumed" in energy.method) is assumed

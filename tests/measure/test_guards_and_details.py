@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+import time
 
+import psutil
 import pytest
 
 from factories import make_job
 from gpugap.frameworks.clocks import spin
 from gpugap.frameworks.null import NullFramework
-from gpugap.measure import guards
+from gpugap.measure import details, guards
 from gpugap.measure.details import look_inside
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.runner import run_job
+from gpugap.sensors.energy import NullMeter
+from gpugap.sensors.rapl import RaplMeter
 
 
 class Noisy(NullFramework):
@@ -42,14 +46,41 @@ def test_the_gpu_is_asked_how_it_is_when_the_window_ends(monkeypatch):
     now = {"sm_clock_hz": 1e9, "memory_clock_hz": 5e9, "temperature_c": 83, "throttle_reasons": 0x20}
     asked = []
     monkeypatch.setattr(guards, "gpu_state", lambda device: asked.append(device) or now)
+    monkeypatch.setattr(guards, "open_nvml", lambda: asked.append("opened"))
     guard = Guard(NullFramework(), "cuda:1", usable_cores=64)
     guard.begin()
-    assert asked == []
+    assert asked == ["opened"]  # it takes long enough for an idle GPU to forget that it was throttled
     found = guard.end(None, {})
-    assert asked == ["cuda:1"]
+    assert asked == ["opened", "cuda:1"]
     assert (found["gpu_sm_clock_hz"], found["gpu_memory_clock_hz"], found["gpu_temperature_c"]) == (1e9, 5e9, 83)
     assert found["gpu_throttle_reasons"] == 0x20
     assert "throttling" in found["tags"]
+
+
+def test_energy_is_read_often_enough_for_a_counter_that_wraps(monkeypatch, tmp_path):
+    span_uj, step_uj = 1_000_000, 700_000
+    folder = tmp_path / "intel-rapl:0"
+    folder.mkdir()
+    for file, text in (("name", "package-0"), ("energy_uj", "0"), ("max_energy_range_uj", str(span_uj))):
+        (folder / file).write_text(text)
+    drawn_uj = 0
+
+    def body():
+        nonlocal drawn_uj
+        spin(0.03)
+        drawn_uj += step_uj
+        (folder / "energy_uj").write_text(str(drawn_uj % span_uj))
+
+    monkeypatch.setattr(details, "ENERGY_WINDOW_S", 0.06)
+    job = make_job(purpose="details", steps=20)
+    found = details.spend(job, NullFramework(), body, RaplMeter.find(tmp_path))
+    assert found["energy_j"] / found["steps"] == pytest.approx(step_uj / 1e6)
+    assert 2 <= found["steps"] < 20  # what the counter needs, not what the window of timing takes
+
+
+def test_without_a_meter_no_step_is_run_for_one():
+    found = details.spend(make_job(purpose="details"), NullFramework(), lambda: pytest.fail("run"), NullMeter("none"))
+    assert (found["energy_j"], found["steps"], found["reason"]) == (None, 0, "none")
 
 
 def test_what_disturbs_is_tagged():
@@ -59,10 +90,46 @@ def test_what_disturbs_is_tagged():
     assert {"recompilation", "denormals", "oversubscription"} <= set(found["tags"])
 
 
+def test_a_window_that_took_longer_than_its_steps_is_tagged():
+    """As with work that a step leaves on another stream of the GPU, which the events of its own do not see."""
+    tags = []
+    for untimed_s in (0.04, 0.2):
+        guard = Guard(NullFramework(), "cpu", usable_cores=64)
+        guard.begin()
+        spin(0.1)
+        tags.append("clock" in guard.end(None, {}, untimed_s)["tags"])
+    assert tags == [False, True]
+
+
+def test_a_window_on_the_hosts_clock_leaves_nothing_out():
+    guards = run_job(make_job(steps=50), {}).guards
+    assert abs(guards["untimed_s"]) < 0.5
+    assert "untimed_share" in guards
+
+
+def test_processes_that_a_step_has_started_are_not_foreign():
+    """Such as workers of a loader: this process sleeps, and what is used is its child's."""
+    busy = subprocess.Popen([sys.executable, "-c", "print(flush=True)\nwhile True: pass"], stdout=subprocess.PIPE)
+    try:
+        busy.stdout.readline()
+        guard = Guard(NullFramework(), "cpu", usable_cores=64)
+        guard.begin()
+        begin = psutil.Process(busy.pid).cpu_times().user
+        while psutil.Process(busy.pid).cpu_times().user < begin + 0.1:
+            time.sleep(0.02)
+        found = guard.end(None, {})
+        assert found["own_cores"] * (time.monotonic() - guard._begin["wall_s"]) > 0.08
+    finally:
+        busy.kill()
+        busy.wait()
+
+
 def test_foreign_load_is_tagged():
-    """Two other processes keep cores busy for the whole window."""
+    """Two processes of nobody here keep cores busy for the whole window."""
     source = "import time; end = time.monotonic() + 30\nwhile time.monotonic() < end: pass"
-    others = [subprocess.Popen([sys.executable, "-c", source]) for _ in range(2)]
+    start = f"import subprocess as s, sys; print(s.Popen([sys.executable, '-c', {source!r}], stdout=s.DEVNULL).pid)"
+    orphans = [subprocess.run([sys.executable, "-c", start], stdout=subprocess.PIPE, check=True) for _ in range(2)]
+    others = [psutil.Process(int(orphan.stdout)) for orphan in orphans]
     try:
         guard = Guard(NullFramework(), "cpu", usable_cores=2)
         guard.begin()

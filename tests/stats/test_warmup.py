@@ -75,8 +75,16 @@ def test_orders_take_bounded_memory_however_long_the_series():
     assert peak < 80 * 2**20
 
 
-def test_orders_of_the_longest_series_are_not_kept(monkeypatch):
-    monkeypatch.setattr(warmup, "_KEPT_LENGTH", 30)
-    warmup._drawn.cache_clear()
-    find_steady(warmup_series((1, 40), 0, 0.0, np.random.default_rng(2))[0].tolist())
-    assert warmup._drawn.cache_info().currsize == 0
+def test_of_a_long_series_the_means_of_neighbors_are_looked_at(monkeypatch):
+    """Each head that is cut takes a test of its own, of which steps that depend on their neighbors need thousands."""
+    lengths = []
+    head = warmup._head
+    monkeypatch.setattr(warmup, "_head", lambda series, longest: lengths.append(len(series)) or head(series, longest))
+    times = warmup_series((1, 100_000), 5000, 3.0, np.random.default_rng(1))[0]
+    found = find_steady(times.tolist(), declared=7)
+    assert found.verdict == "steady"
+    assert found.begin == pytest.approx(5000, abs=2 * 100_000 / 4096)
+    assert max(lengths) <= 4096
+    drifting = find_steady((2 - np.linspace(0, 1, 50_000)).tolist())
+    assert drifting.verdict == "never-steady"
+    assert 24_900 < drifting.begin <= 25_000

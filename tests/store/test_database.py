@@ -209,3 +209,18 @@ def test_a_server_that_does_not_answer_is_told_without_the_password():
         Store("postgresql+psycopg://somebody:hunter2@127.0.0.1:1/name")
     assert "cannot open" in str(told.value)
     assert "hunter2" not in str(told.value)
+
+
+def test_a_record_that_cannot_be_read_is_told_with_its_session_and_can_be_deleted(url: str):
+    with Store(url) as store:
+        store.add(make_record(0, session="good"))
+        store.add(make_record(0, session="bad"))
+        with store._engine.begin() as connection:
+            bad = tables.records.c.session == "bad"
+            connection.execute(tables.records.update().where(bad).values(line="{oops"))
+        with pytest.raises(StoreUnavailable, match="session bad that cannot be read: not JSON") as told:
+            store.records()
+        assert told.value.remedy == "gpugap records delete bad"
+        assert [one.session for one in store.records(["good"])] == ["good"]
+        store.delete(["bad"])
+        assert len(store.records()) == 1

@@ -15,7 +15,9 @@ from factories import make_cell, make_record
 from gpugap.core.cell import Cell
 from gpugap.core.errors import BadRecordFile
 from gpugap.core.record import SCHEMA, STATUSES, Record
+from gpugap.explain.cells import summarize
 from gpugap.store.exchange import MAX_STEP_TIME_S, from_line, read_file, read_lines, to_line, write_lines
+from gpugap.study.api import compare_sides
 
 MINIMAL = {
     "schema": SCHEMA,
@@ -34,9 +36,10 @@ MINIMAL = {
     "status": "ok",
 }
 
-names = st.text(st.characters(min_codepoint=32, exclude_categories=["Cs"]), min_size=1, max_size=20).filter(str.strip)
+names = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=20).filter(str.strip)
 finite = st.floats(allow_nan=False, allow_infinity=False)
 scalars = st.text(st.characters(exclude_categories=["Cs"]), max_size=8) | st.integers() | st.booleans() | finite
+factors = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=8) | st.integers() | st.booleans() | finite
 plain = st.recursive(
     scalars | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
@@ -52,7 +55,7 @@ CELL = {f.name for f in fields(Cell)}
 def cells(draw) -> Cell:
     own = {name: draw(names) for name in ("workload", "device", "framework", "precision")}
     maybe = {name: draw(names) for name in ("tuning", "execution", "data") if draw(st.booleans())}
-    more = draw(st.dictionaries(names.filter(lambda name: name not in CELL), scalars, max_size=2))
+    more = draw(st.dictionaries(names.filter(lambda name: name not in CELL), factors, max_size=2))
     mode, batch = draw(st.sampled_from(["train", "inference"])), draw(st.integers(1, 2**40))
     return Cell.from_dict(own | maybe | more | {"mode": mode, "batch": batch})
 
@@ -234,6 +237,81 @@ def test_a_line_that_is_no_json_is_told_with_its_number(line: str):
 def test_numbers_python_reads_beyond_json_are_refused(number: str):
     with pytest.raises(BadRecordFile, match=r"step_time_s\.0: NaN or infinity"):
         from_line(json.dumps(MINIMAL).replace("0.5", number))
+
+
+@pytest.mark.parametrize(
+    ("found", "field"),
+    [
+        ({"environment": {"cpu": "Xeon"}}, "environment"),
+        ({"environment": {"gpus": ["T4"]}}, "gpus.0"),
+        ({"environment": {"gpus": {"name": "T4"}}}, "gpus"),
+        ({"environment": {"devices": ["cpu"]}}, "devices.0"),
+        ({"environment": {"versions": ["2.13"]}}, "versions"),
+        ({"environment": {"machine": [1]}}, "machine"),
+        ({"phases": {"import_s": -1.0}}, "import_s"),
+        ({"memory": {"peak_rss_bytes": "9 GB"}}, "peak_rss_bytes"),
+        ({"energy": {"energy_j": -1.0, "steps": 2}}, "energy_j"),
+        ({"energy": {"energy_j": 1.0, "steps": "2"}}, "steps"),
+        ({"settings": {"inductor_cache": "hit"}}, "inductor_cache"),
+        ({"guards": {"tags": "foreign-load"}}, "tags"),
+        ({"guards": {"tags": [["a"]]}}, "tags.0"),
+        ({"purpose": "details", "details": {"phases_s": [0.1]}}, "phases_s"),
+        ({"purpose": "details", "details": {"phases_s": {"forward": ["0.1"]}}}, "forward.0"),
+        ({"purpose": "details", "details": {"copy_s": [-0.1]}}, "copy_s.0"),
+        ({"purpose": "details", "details": {"kernels": 3}}, "kernels"),
+        ({"purpose": "accuracy"}, "accuracy.target"),
+        ({"purpose": "accuracy", "accuracy": {"target": 0.9, "reached": True, "time_s": "1"}}, "accuracy.time_s"),
+        ({"purpose": "parity", "parity": {"checks": 3}}, "checks"),
+        ({"purpose": "parity", "parity": {"checks": [{"passed": True}]}}, "checks.0.precision"),
+        ({"cell": MINIMAL["cell"] | {"batch": 10**400}}, "cell.batch"),
+        ({"cell": MINIMAL["cell"] | {"workload": "x\x9b31m"}}, "cell.workload"),
+        ({"cell": MINIMAL["cell"] | {"note": "\x1b[31m"}}, "cell.note"),
+        ({"cell": MINIMAL["cell"] | {"note\x1b": 1}}, "cell.note"),
+        ({"cell": MINIMAL["cell"] | {"note": "\ud800"}}, "cell.note"),
+        ({"environment": {"\ud800": 1}}, "a name"),
+    ],
+)
+def test_what_would_break_a_table_later_is_refused_where_it_comes_in(found: dict, field: str):
+    with pytest.raises(BadRecordFile, match="line 1: ") as told:
+        read_lines([json.dumps(MINIMAL | found) + "\n"], "x")
+    assert field in told.value.message
+    assert told.value.message.isprintable()
+
+
+KNOWN_INSIDE = {
+    "environment": ("machine", "cpu", "gpus", "devices", "versions", "allocator"),
+    "phases": ("import_s", "build_s", "first_step_s"),
+    "memory": ("peak_rss_bytes", "peak_allocated_bytes"),
+    "energy": ("energy_j", "steps", "reason"),
+    "settings": ("threads", "inductor_cache", "onednn"),
+    "guards": ("tags",),
+    "details": ("phases_s", "copy_s", "loading_s", "pipeline_step_time_s", "kernels", "input_reason"),
+    "accuracy": ("target", "reached", "time_s"),
+    "parity": ("reference", "checks", "passed"),
+}
+likely = st.recursive(
+    scalars | st.none() | st.integers(-3, 9) | st.floats(0, 10),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(("name", "forward", "a")), inner),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.fixed_dictionaries(
+        {}, optional={k: st.dictionaries(st.sampled_from(v), likely) for k, v in KNOWN_INSIDE.items()}
+    ),
+    st.sampled_from(["timing", "details", "accuracy"]),
+)
+def test_whatever_is_accepted_can_be_summarized_and_compared(more: dict, purpose: str):
+    line = json.dumps(MINIMAL | more | {"purpose": purpose, "process": 1})
+    try:
+        records = read_lines([json.dumps(MINIMAL) + "\n", line + "\n"], "x").records
+    except BadRecordFile:
+        return
+    summaries = summarize(records)
+    json.dumps([one.to_dict() for one in summaries], allow_nan=False)
+    json.dumps([pair.to_dict() for pair in compare_sides(summaries, summaries, 0.02)], allow_nan=False)
 
 
 def test_failed_records_may_hold_no_times():

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import gpugap
 from gpugap.core.errors import BadRecordFile, BadValue, GpugapError, InputError
+from gpugap.measure.turns import my_turn
 
 
 def test_a_file_is_measured_in_fresh_processes(step_file):
@@ -20,6 +22,24 @@ def test_a_file_is_measured_in_fresh_processes(step_file):
     assert found.step_time.low <= found.step_time.value <= found.step_time.high
     assert found.throughput.value == pytest.approx(4 / found.step_time.value)
     assert found.records[0].cell.batch == 4
+
+
+def test_it_takes_turns_with_other_gpugaps_and_not_with_itself(step_file, monkeypatch: pytest.MonkeyPatch):
+    """A file that measures something itself while it is measured would wait for its own parent for ever."""
+    turns = []
+
+    @contextmanager
+    def counted():
+        turns.append(1)
+        with my_turn():
+            yield
+
+    monkeypatch.setattr("gpugap.study.api.my_turn", counted)
+    file = step_file("import gpugap\ngpugap.measure(lambda: 1.0, steps=1)\nreturn lambda: 1.0")
+    found = gpugap.measure(f"{file}:make_step", processes=2, steps=1, warmup_steps=0)
+    assert [record.status for record in found.records] == ["ok", "ok"]
+    gpugap.measure(lambda: 1.0, steps=1)
+    assert len(turns) == 3
 
 
 def test_a_callable_is_measured_here_and_has_no_interval():

@@ -180,3 +180,14 @@ def test_two_plans_of_the_same_request_are_equal(step_file):
     path: Path = step_file("return lambda: 1")
     assert asked(str(path)).plan.digest == asked(str(path)).plan.digest
     assert asked(str(path), batch=16).plan.digest != asked(str(path)).plan.digest
+
+
+def test_without_a_network_interface_the_same_command_still_goes_on(step_file, monkeypatch: pytest.MonkeyPatch):
+    """Python then makes up another number in every process, and no plan would equal the one before."""
+    file, digests = str(step_file("return lambda: 1.0")), []
+    for number, host in ((0x3DCC95FC8739, "a"), (0x03BFF1D114E0, "a"), (0x3DCC95FC8739, "b"), (0x025C95FC8739, "a")):
+        monkeypatch.setattr("uuid.getnode", lambda number=number: number)
+        monkeypatch.setattr("platform.node", lambda host=host: host)
+        digests.append(asked(file).plan.digest)
+    assert digests[0] == digests[1]
+    assert len(set(digests)) == 3

@@ -5,6 +5,10 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
+import tempfile
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -12,6 +16,7 @@ import pytest
 from factories import make_cell, make_record
 from gpugap.core.cell import Cell
 from gpugap.core.errors import StoreWriteFailed
+from gpugap.core.record import Record
 from gpugap.core.setting import Setting
 from gpugap.measure.plan import Effort, Plan, PlannedCell
 from gpugap.measure.spread import Host, Request, spread
@@ -173,6 +178,35 @@ def test_an_interruption_before_anything_is_measured(store: Store):
 
     outcome = run(store, plan(), Watcher(interrupt))
     assert (outcome.interrupted, outcome.measured, outcome.records) == (True, 0, ())
+
+
+@pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
+def test_ctrl_c_waits_until_a_record_is_stored_whatever_threads_there_are(store: Store, monkeypatch):
+    """A signal that one thread blocks is taken by another, and Python raises in the main thread all the same."""
+    add, over = Store.add, threading.Event()
+    other = threading.Thread(target=over.wait, daemon=True)
+    other.start()
+
+    def press_and_add(self: Store, record: Record) -> bool:
+        os.kill(os.getpid(), signal.SIGINT)
+        for _ in range(20):  # time for the signal, and bytecode at which Python would raise
+            time.sleep(0.001)
+        return add(self, record)
+
+    monkeypatch.setattr(Store, "add", press_and_add)
+    outcome = run(store, plan(processes=1))
+    over.set()
+    assert (outcome.interrupted, outcome.measured) == (True, 1)
+    assert store.records() == list(outcome.records)
+
+
+def test_a_home_that_cannot_be_written_still_measures(store: Store, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", "/proc/nowhere")
+    outcome = run(store, plan(processes=1))
+    assert outcome.complete
+    lock = lock_path(outcome.session.session)
+    assert lock.parent == Path(tempfile.gettempdir())
+    assert lock.exists()
 
 
 def test_a_session_another_process_works_on_is_left_alone(store: Store):

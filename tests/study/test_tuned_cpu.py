@@ -180,6 +180,19 @@ def ran(*records, batch: int = 128, cpu: str = "both") -> dict[tuple[str, int], 
     return {(one.cell.tuning, one.cell.batch): one.step_time.value for one in found}
 
 
+def test_times_of_an_older_version_of_the_framework_do_not_count():
+    machine = capture()["machine"]
+
+    def of(torch: str, time_s: float, when: str, **fields):
+        around = {"machine": machine, "versions": {"torch": torch}}
+        return replace(of_cpu(time_s), environment=around, started_at=when, session=torch, **fields)
+
+    old, new = of("2.5", 0.6, "2026-01-01"), of("2.13", 0.3, "2026-02-01")
+    died = replace(of_cpu(0.1), status="killed", started_at="2026-03-01", process=7)
+    for records in ((old, new, died), (new, died, old)):
+        assert ran(*records) == pytest.approx({("default", 128): 0.3})
+
+
 @pytest.mark.torch
 def test_what_was_proved_stands_beside_records():
     pytest.importorskip("torch")

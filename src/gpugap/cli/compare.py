@@ -77,21 +77,27 @@ def of_cpu(records: Sequence[Record], side: str) -> list[Record]:
 
 
 def _compare_sides(sides: tuple[Sequence[Record], Sequence[Record]], margin: float, output: Output) -> None:
-    from gpugap.cli.outcome import show_pairs
+    from gpugap.cli.outcome import show_pairs, warn_of_mixtures
     from gpugap.explain.cells import summarize
     from gpugap.explain.parity import proofs
     from gpugap.study.api import compare_sides
 
     side_a, side_b = sides
     known = proofs([*side_a, *side_b])
-    pairs = [pair.proved(known) for pair in compare_sides(summarize(side_a), summarize(side_b), margin)]
+    cells_a, cells_b = summarize(side_a), summarize(side_b)
+    pairs = [pair.proved(known) for pair in compare_sides(cells_a, cells_b, margin)]
+    warn_of_mixtures([*cells_a, *cells_b], output)
     if not output.as_json:
         show_pairs(pairs, output)
         for pair in pairs:
             _show_differences(pair, output)
+    if not all(pair.comparison.paired for pair in pairs):
+        output.warn("not interleaved: what changed between the sessions, such as load, is in the difference, too")
     for pair in pairs:
+        what = f"{pair.a.cell.label} and {pair.b.cell.label}"
+        if pair.other_work:
+            output.warn(f"not the same work: {what} differ in {', '.join(pair.other_work)}; the speedup is of steps")
         if pair.verified is False:
-            what = f"{pair.a.cell.label} and {pair.b.cell.label}"
             output.warn(f"unverified: {what} have not been shown to compute the same; run gpugap parity")
     output.done({"pairs": [pair.to_dict() for pair in pairs]})
 
@@ -149,13 +155,22 @@ def _cells(text: str, stored: Sequence[Record]) -> list[Record]:
 
 
 def _same_session(a: Sequence[Record], b: Sequence[Record]) -> tuple[Sequence[Record], Sequence[Record]]:
-    """The newest session both sides have, since only its processes are paired; else the newest of each."""
+    """The newest session both sides have, since only its processes are paired; else the newest of each.
+
+    Raises:
+        InputError: a side has no times.
+    """
+    from gpugap.core.errors import InputError
+
     ages = {record.session: record.started_at or "" for record in (*a, *b)}
     shared = {record.session for record in a} & {record.session for record in b}
 
     def newest(records: Sequence[Record]) -> list[Record]:
         timed = {record.session for record in records if record.purpose == "timing"}
-        session = max(shared & timed or timed or shared, key=lambda name: ages[name])
+        if not timed:
+            message = f"{records[0].cell.label} was checked or looked into here, and never timed"
+            raise InputError(message, "gpugap measure times it; gpugap records show lists what is there")
+        session = max(shared & timed or timed, key=lambda name: ages[name])
         return [record for record in records if record.session == session or record.purpose == "parity"]
 
     return newest(a), newest(b)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from typing import Annotated
@@ -16,10 +17,13 @@ from gpugap.core.units import parse_duration, parse_share
 MAX_PROCESSES = 30
 """Processes a cell that ``--max-width`` may take, unless ``--processes`` says otherwise."""
 
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
+"""Behind the user's name in a database's URL."""
+
 
 def command_line() -> str:
-    """The command that runs this again, as one would type it."""
-    return shlex.join(["gpugap", *sys.argv[1:]])
+    """The command that runs this again, as one would type it, less a password: it stands on pages and in the store."""
+    return shlex.join(["gpugap", *(_PASSWORD.sub(r"\1:***@", word) for word in sys.argv[1:])])
 
 
 def measure(

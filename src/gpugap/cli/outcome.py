@@ -123,6 +123,14 @@ def show_pairs(pairs: Sequence[Pair], output: Output) -> None:
     output.show(table, f"Speedup of B over A ({common}time of A / time of B)")
 
 
+def warn_of_mixtures(summaries: Sequence[CellSummary], output: Output) -> None:
+    """Warns of cells whose processes did not run under the same conditions."""
+    for summary in summaries:
+        if summary.mixed:
+            what = ", ".join(summary.mixed)
+            output.warn(f"{summary.cell.label}: processes that differ in {what} are taken together")
+
+
 def _show_trainings(summaries: Sequence[CellSummary], output: Output) -> None:
     """Times to the target accuracy, where cells trained to one."""
     from gpugap.cli.tables import Table

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -40,6 +42,14 @@ def writing(file: Path) -> Iterator[None]:
         raise InputError(f"cannot write {file}: {error.strerror}", "choose another place with -o") from error
 
 
+def visible(text: str) -> str:
+    """Text of others without what would steer a terminal: escapes and other control characters become a mark."""
+    return _CONTROLS.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
 class Output:
     """Where a verb's words go.
 
@@ -68,13 +78,13 @@ class Output:
     def note(self, text: str) -> None:
         """A line on standard error."""
         if not self.quiet:
-            self.notes.print(text, markup=False, highlight=False, soft_wrap=True)
+            self.notes.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         """A warning: a line on standard error, and an entry of the JSON document."""
         self.warnings.append(text)
         if not self.as_json:
-            self.notes.print(f"warning: {text}", markup=False, highlight=False, soft_wrap=True, style="yellow")
+            self.notes.print(f"warning: {visible(text)}", markup=False, highlight=False, soft_wrap=True, style="yellow")
 
     def done(self, result: dict[str, Any]) -> None:
         """Ends the verb: the JSON document, if one was asked for."""
@@ -87,7 +97,7 @@ class Output:
             fields = {"code": error.code, "message": error.message, "remedy": error.remedy}
             self._document({"ok": False, "error": fields})
             return
-        self.notes.print(f"gpugap: {error}", markup=False, highlight=False, soft_wrap=True, style="red")
+        self.notes.print(f"gpugap: {visible(str(error))}", markup=False, highlight=False, soft_wrap=True, style="red")
 
     def table(
         self, header: Sequence[str], rows: Iterable[Sequence[str]], *, title: str = "", numbers: str = ""
@@ -114,14 +124,15 @@ class Output:
         from gpugap.cli.tables import drawn
 
         console = self.console
+        table = replace(table, rows=[tuple(map(visible, row)) for row in table.rows])
         if title:
-            console.print(title, style="italic", markup=False, highlight=False)
+            console.print(visible(title), style="italic", markup=False, highlight=False)
         for text in (*drawn(table, console.width, _STYLES), ""):
             console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def line(self, text: str = "") -> None:
         """A line on standard output."""
-        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
+        self.console.print(visible(text), markup=False, highlight=False, soft_wrap=True)
 
     def page(self, written: str | Path | None) -> None:
         """Says where a page was written, if one was."""

@@ -37,7 +37,11 @@ class SessionProgress:
         if not self._output.quiet and self._output.notes.is_terminal:
             from rich.progress import BarColumn, Progress, TextColumn
 
-            columns = (BarColumn(24), TextColumn("{task.completed}/{task.total}"), TextColumn("{task.description}"))
+            columns = (
+                BarColumn(24),
+                TextColumn("{task.completed}/{task.total}"),
+                TextColumn("{task.description}", markup=False),
+            )
             self._bar = Progress(*columns, console=self._output.notes, auto_refresh=False, transient=True)
             self._bar.start()
         return self

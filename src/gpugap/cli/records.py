@@ -81,7 +81,7 @@ def list_sessions(database: DatabaseOption = None, as_json: JsonOption = False) 
 @app.command()
 def show(sessions: Sessions, database: DatabaseOption = None, as_json: JsonOption = False) -> None:
     """Show the cells of sessions with their step times and comparisons."""
-    from gpugap.cli.outcome import show_cells, show_pairs
+    from gpugap.cli.outcome import show_cells, show_pairs, warn_of_mixtures
     from gpugap.explain.cells import summarize
     from gpugap.explain.pairs import baseline_pairs
     from gpugap.store.database import Store
@@ -91,6 +91,7 @@ def show(sessions: Sessions, database: DatabaseOption = None, as_json: JsonOptio
         names = chosen_sessions(sessions, store.overview())
         summaries = summarize(store.records(names))
     pairs = baseline_pairs(summaries)
+    warn_of_mixtures(summaries, output)
     if not as_json:
         show_cells(summaries, output)
         if pairs:

@@ -43,19 +43,22 @@ def report(
     Tables alone for papers and spreadsheets: -o numbers.md, numbers.tex or numbers.csv.
     """
     from gpugap.cli.measure import command_line
+    from gpugap.cli.outcome import warn_of_mixtures
+    from gpugap.explain.cells import summarize
 
     output = Output("report", as_json=as_json, quiet=quiet)
     if files:
-        from gpugap.store.exchange import read_file
+        from gpugap.store.exchange import read_file, without_repeats
 
         loaded = [read_file(path) for path in files]
         for content in loaded:
             for warning in content.warnings:
                 output.warn(warning)
-        records = tuple(record for content in loaded for record in content.records)
+        records = without_repeats(record for content in loaded for record in content.records)
         command = command_line()
     else:
         records, command = stored_records(session or [], database)
+    warn_of_mixtures(summarize(records), output)
     path = write_page(records, command, page, form, foreseen=_access(output) if access else None, history=history)
     output.page(path)
     output.done({"page": str(path), "records": len(records)})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,9 @@ from gpugap.stats.warmup import find_steady
 
 CONVERGED = 0.05
 """A cell has converged when half the width of its interval is at most this share of its value."""
+
+_OF_THE_PROCESS = ("seed", "inductor_cache")
+"""Settings in which processes of one session may differ."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,15 @@ class CellSummary:
         """Processes whose step times still shifted in their last half."""
         return sum(record.steadiness == "never-steady" for record in self.records)
 
+    @property
+    def mixed(self) -> tuple[str, ...]:
+        """What differed among its good processes, such as ``version.torch``: they are no plain replicates then."""
+        seen: dict[str, set[str]] = {}
+        for record in self.records:
+            for name, value in _conditions(record) if record.status == "ok" else ():
+                seen.setdefault(name, set()).add(repr(value))
+        return tuple(name for name, values in seen.items() if len(values) > 1)
+
     def process_means_s(self) -> dict[tuple[str, str], float]:
         """Mean steady step time of each good process, by session and process."""
         means = {(r.session, str(r.process)): r.mean_step_time_s for r in self.records}
@@ -94,7 +106,7 @@ class CellSummary:
 
 
 def summarize(records: Iterable[Record]) -> list[CellSummary]:
-    """One summary a cell and machine, in order of appearance; records of different machines are never pooled."""
+    """One summary a cell and machine, in order of appearance; records of machines of unlike make are never pooled."""
     groups: dict[tuple[str, str], list[Record]] = {}
     for record in records:
         machine = str((record.environment or {}).get("machine", ""))
@@ -119,6 +131,19 @@ def _summary(cell: Cell, gathered: list[Record]) -> CellSummary:
     means = [mean for mean in (record.mean_step_time_s for record in records) if mean is not None]
     step_time = mean_step_time(means)
     return CellSummary(cell, tuple(records), step_time, throughput(step_time, cell.batch), details, training)
+
+
+def _conditions(record: Record) -> Iterator[tuple[str, Any]]:
+    """What a process ran with, as far as its record says."""
+    environment = record.environment or {}
+    for name in ("allocator", "environment_variables"):
+        if name in environment:
+            yield name, environment[name]
+    for name, version in (environment.get("versions") or {}).items():
+        yield f"version.{name}", version
+    for name, value in record.settings.items():
+        if name not in _OF_THE_PROCESS:
+            yield f"setting.{name}", value
 
 
 def environment_of(summary: CellSummary) -> Mapping[str, Any]:

@@ -18,7 +18,10 @@ PHASES = ("import", "build", "first step", "forward", "backward", "optimizer", "
 """Phases of a process in order; those after the first step are of one step."""
 
 SENSOR_ERROR = 0.05
-"""Relative error of energy counters: NVML's is within 5 % of the truth (Yang et al. 2024, arXiv:2312.02741)."""
+"""Relative error of energy counters: NVML's is within 5 % of the truth (Yang et al. 2024, arXiv:2312.02741).
+
+It is taken for the other counters, too, and their intervals say so.
+"""
 
 _LISTS = {"host-device copy": "copy_s", "loading": "loading_s"}
 NO_LOOK = "no process looked inside this cell"
@@ -72,7 +75,9 @@ def energy_per_step(summary: CellSummary) -> Estimate:
     if plain.value is None:
         return plain
     low, high = min(found) * (1 - SENSOR_ERROR), max(found) * (1 + SENSOR_ERROR)
-    method = f"counter over a window of many updates; interval: range of processes and {SENSOR_ERROR:.0%} sensor error"
+    known = all(record.energy.get("sensor") == "nvml" for record in summary.details if record.energy.get("energy_j"))
+    error = f"{SENSOR_ERROR:.0%} sensor error{'' if known else ', assumed as for NVML'}"
+    method = f"counter over a window of many updates; interval: range of processes and {error}"
     return Estimate(plain.value, low, high, None, "J", "measured", method, len(found))
 
 

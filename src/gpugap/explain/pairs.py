@@ -47,6 +47,17 @@ class Pair:
     differs: tuple[dict[str, Any], ...]
     verified: bool | None = None
 
+    @property
+    def other_work(self) -> tuple[str, ...]:
+        """In which of workload, mode and batch the sides differ: their steps are then not the same work.
+
+        A user's own steps may have names of their own for the same.
+        """
+        a, b = self.a.cell, self.b.cell
+        own = a.data == b.data == "own"
+        names = ("mode", "batch") if own else ("workload", "mode", "batch")
+        return tuple(name for name in names if getattr(a, name) != getattr(b, name))
+
     def proved(self, known: frozenset[Proof]) -> Pair:
         """The pair with what parity checks have shown of it: both sides agree with one and the same reference.
 

@@ -5,6 +5,7 @@ It gives no replicate of the step time: its marks cost time of their own.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import numpy as np
 from gpugap.frameworks.clocks import self_test
 from gpugap.measure.job import LOOK_STEPS
 from gpugap.measure.loop import run_window
+from gpugap.sensors.energy import EnergyMeter, EnergyWindow
 from gpugap.stats.agreement import math_error
 from gpugap.workloads import workload
 from gpugap.workloads.data import open_data
@@ -27,6 +29,35 @@ _MATRIX = 512
 
 ENERGY_WINDOW_S = 5.0
 """An energy window spans 50 updates of the slowest counter (NVML, 0.1 s)."""
+
+
+def spend(job: Job, framework: Framework, body: Callable[[], Any], meter: EnergyMeter) -> dict[str, Any]:
+    """Energy of as many steps as the counter needs; null with the reason where there is none.
+
+    The counter is read every few seconds or after every longer step: one that wraps (RAPL's, after 65 kJ on AMD's CPUs)
+    must not do so twice between two readings.
+
+    Args:
+        job: gives device and the number of steps that a few seconds are filled with at most between two fences.
+        framework: runs the step.
+        body: runs the step once.
+        meter: of the device.
+
+    Returns:
+        As `gpugap.sensors.energy.EnergyWindow.end`, and ``steps``.
+    """
+    clock, window = framework.clock(job.cell.device), EnergyWindow(meter)
+    steps, count = 0, 1
+    window.begin()
+    begin = time.monotonic()
+    while meter.update_s and (left_s := begin + ENERGY_WINDOW_S - time.monotonic()) > 0:
+        if steps:
+            step_s = (ENERGY_WINDOW_S - left_s) / steps
+            count = max(1, min(job.steps, math.ceil(left_s / step_s)))
+        run_window(body, clock, count)
+        window.follow()
+        steps += count
+    return window.end() | {"steps": steps}
 
 
 def look_inside(job: Job, framework: Framework, step: Step, body: Callable[[], Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import os
 import time
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from gpugap.sensors.nvml import gpu_state
+from gpugap.sensors.nvml import gpu_state, open_nvml
 from gpugap.stats.agreement import MATH_ERRORS
 
 if TYPE_CHECKING:
@@ -26,6 +27,12 @@ DENORMAL_SHARE = 1e-4
 
 STARVED_SHARE = 0.1
 """Share of a step with the input pipeline that loading and copying may take."""
+
+UNTIMED_S, UNTIMED_SHARE = 0.05, 0.2
+"""Seconds of a window, and share of it, that its steps' times may leave out before it is tagged.
+
+CUDA's events see the current stream: what a step leaves running on others is waited for at the window's end alone.
+"""
 
 CLOCK_RANGE = (0.9, 1.25)
 """Readings of work of known length, over that length, that count as true."""
@@ -47,15 +54,21 @@ class Guard:
         self._begin: dict[str, float] = {}
 
     def begin(self) -> None:
-        """Reads the counters at the window's start."""
+        """Reads the counters at the window's start.
+
+        NVML is opened here: opening takes so long that a GPU asked after it would be idle, and throttled no more.
+        """
+        if self._device.startswith("cuda"):
+            open_nvml()
         self._begin = self._read()
 
-    def end(self, step: Step, settings: Mapping[str, Any]) -> dict[str, Any]:
+    def end(self, step: Step, settings: Mapping[str, Any], untimed_s: float = 0.0) -> dict[str, Any]:
         """Numbers and tags of the window.
 
         Args:
             step: whose parameters are looked at.
             settings: as read back; ``threads`` is compared with the usable cores.
+            untimed_s: that the window took on the host's clock beyond the times of its steps.
         """
         delta = {name: value - self._begin[name] for name, value in self._read().items()}
         gpu = gpu_state(self._device)
@@ -64,6 +77,8 @@ class Guard:
         found: dict[str, Any] = {
             "own_cores": own,
             "foreign_cores": max(0.0, busy - own),
+            "untimed_s": untimed_s,
+            "untimed_share": untimed_s / wall_s,
             "compilations": int(delta["compilations"]),
             "cpu_throttle_events": int(delta["throttle_events"]),
             "gpu_throttle_reasons": gpu.get("throttle_reasons"),
@@ -80,20 +95,32 @@ class Guard:
             "foreign-load": found["foreign_cores"] > FOREIGN_SHARE * (os.cpu_count() or 1),
             "recompilation": found["compilations"] > 0,
             "denormals": (found["denormal_share"] or 0.0) > DENORMAL_SHARE,
+            "clock": found["untimed_s"] > UNTIMED_S and found["untimed_share"] > UNTIMED_SHARE,
             "oversubscription": (settings.get("threads") or 0) > self._usable,
         }
         return [tag for tag, raised in rules.items() if raised]
 
     def _read(self) -> dict[str, float]:
-        times, own = psutil.cpu_times(), os.times()
+        times = psutil.cpu_times()
         idle = times.idle + getattr(times, "iowait", 0.0)
         return {
             "wall_s": time.monotonic(),
-            "own_s": own.user + own.system,
+            "own_s": _own_s(),
             "busy_s": sum(times[:8]) - idle,
             "compilations": float(self._framework.compilations()),
             "throttle_events": float(_throttle_events()),
         }
+
+
+def _own_s() -> float:
+    """Seconds of cores that this process has used, and those that it has started, such as workers of a loader."""
+    own = os.times()
+    total = own.user + own.system + own.children_user + own.children_system
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended in between
+            spent = child.cpu_times()
+            total += spent.user + spent.system
+    return total
 
 
 def detail_tags(details: Mapping[str, Any], precision: str) -> list[str]:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import sys
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from gpugap.core.cell import Cell
-from gpugap.core.errors import BadValue, MeasurementError
+from gpugap.core.errors import BadStepFile, BadValue, MeasurementError
+from gpugap.core.execution import EXECUTIONS
 from gpugap.core.record import Record
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step, leading
 from gpugap.core.version import __version__
 from gpugap.frameworks import load
 from gpugap.measure.loop import run_window
+from gpugap.measure.origin import check_origin, made_by, maker_of
 from gpugap.measure.target import as_step
 from gpugap.sensors.environment import capture
 
@@ -23,7 +26,7 @@ from gpugap.sensors.environment import capture
 def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_steps: int) -> Record:
     """Times a step in this process: one replicate, so no interval for the mean can follow from it.
 
-    The math mode of this process is set to the cell's precision, and its generators are seeded.
+    Math mode and generators of this process are set. A step whose results are another framework's is measured as such.
 
     Args:
         made: a step or a bare callable.
@@ -33,6 +36,7 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
 
     Raises:
         MeasurementError: the step returned NaN or infinity.
+        BadStepFile: the step computes on another device, or returns nothing to wait for.
     """
     if steps < 1 or warmup_steps < 0:
         raise BadValue(f"{steps} steps after {warmup_steps} of warm-up", "give at least 1 step and 0 of warm-up")
@@ -43,7 +47,12 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     body = framework.body(step, cell, setting)
     clock = framework.clock(cell.device)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
-    first, _ = run_window(body, clock, 1)
+    first, result = run_window(body, clock, 1)
+    other = made_by(result)
+    if step.run is not None and other not in (None, cell.framework):
+        of_other = replace(cell, framework=other, execution=EXECUTIONS[other][0])
+        return replace(measure_here(made, of_other, steps, warmup_steps), phases={})
+    _check_first(result, cell)
     warmup = run_window(body, clock, warmup_steps)[0] if warmup_steps else []
     steady, result = run_window(body, clock, steps)
     if not framework.is_finite(result):
@@ -65,13 +74,27 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     )
 
 
+def _check_first(result: object, cell: Cell) -> None:
+    """Refuses what the clock would not wait for, and what nobody can wait for.
+
+    Raises:
+        BadStepFile: either.
+    """
+    check_origin(result, cell)
+    if result is None and "jax" in sys.modules and cell.framework != "jax":
+        message = "the step returns nothing, so that nobody can tell whether JAX has done its work"
+        raise BadStepFile(message, "return the loss or the outputs")
+
+
 def framework_of(made: object) -> str:
-    """The framework an object belongs to: torch when a model in it is a torch module, else plain Python."""
-    torch = sys.modules.get("torch")
+    """The framework an object belongs to: that of a model in it; of a bare callable, one that is loaded.
+
+    What a step without a model returns may tell of another one.
+    """
     models = made.model_list if isinstance(made, Step) else []
-    if torch is not None and (any(isinstance(model, torch.nn.Module) for model in models) or not models):
-        return "torch"
-    return "null"
+    if models:
+        return next((name for name in map(maker_of, models) if name is not None), "null")
+    return next((name for name in ("torch", "jax") if name in sys.modules), "null")
 
 
 def device_of(made: object) -> str:

@@ -22,6 +22,7 @@ from gpugap.core.setting import Setting
 from gpugap.core.units import duration
 from gpugap.core.version import __version__
 from gpugap.measure.job import Job
+from gpugap.measure.turns import HELD
 from gpugap.sensors.libraries import preloadable_allocators
 from gpugap.sensors.redact import redacted
 
@@ -72,7 +73,7 @@ def run_job(job: Job, environment: Mapping[str, Any], on_phase: OnPhase = lambda
 
 def _variables(setting: Setting) -> dict[str, str]:
     """The child's environment variables: what has to be set before a process starts."""
-    variables = dict(os.environ)
+    variables = os.environ | {HELD: "1"}
     if setting.allocator is not None and (file := preloadable_allocators().get(setting.allocator)):
         variables["LD_PRELOAD"] = " ".join(filter(None, [file, variables.get("LD_PRELOAD")]))
     if setting.onednn is not None:

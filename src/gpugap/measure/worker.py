@@ -18,6 +18,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -30,16 +31,16 @@ from gpugap.core.units import gibibytes
 from gpugap.frameworks import load
 from gpugap.frameworks.protocol import Framework
 from gpugap.measure.accuracy import train_to_accuracy
-from gpugap.measure.details import ENERGY_WINDOW_S, look_inside
+from gpugap.measure.details import look_inside, spend
 from gpugap.measure.guards import Guard, detail_tags
 from gpugap.measure.job import Job
 from gpugap.measure.loop import run_window
+from gpugap.measure.origin import check_origin
 from gpugap.measure.outcome import outcome, seed_python
 from gpugap.measure.parity import collect, save
 from gpugap.measure.target import load_step
 from gpugap.sensors import cpu as cpu_sensor
 from gpugap.sensors import meter_for
-from gpugap.sensors.energy import EnergyWindow
 from gpugap.sensors.environment import available_memory_bytes
 from gpugap.sensors.libraries import ALLOCATOR_PACKAGES, allocator
 from gpugap.sensors.redact import redacted
@@ -94,6 +95,7 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     content["window_steps"] = clock.window_steps
     report.enter("first step")
     first, result = run_window(body, clock, 1)
+    check_origin(result, job.cell)
     phases["first_step_s"] = first[0]
     content["settings"] = dict(framework.settings(step, job.cell, job.setting))
     if not framework.is_finite(result):
@@ -107,16 +109,25 @@ def measure(job: Job, framework: Framework, report: Report) -> Status:
     if job.purpose == "details":
         return _details(job, framework, report, step, body)
     report.enter("steps")
-    guard = Guard(framework, job.cell.device, cpu_sensor.describe().usable_cores)
-    guard.begin()
-    steady, result = run_window(body, clock, job.steps)
-    content["guards"] = guard.end(step, content["settings"])
-    content["step_time_s"] = content["step_time_s"] + steady
-    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    result = _steps(job, framework, content, step, body)
     if compiled := content["guards"]["compilations"]:
         message = f"{compiled} compilations happened in a window that was to be steady"
         raise Recompiled(message, "raise --warmup, or keep shapes and types the same from step to step")
     return "ok" if framework.is_finite(result) else "not-finite"
+
+
+def _steps(job: Job, framework: Framework, content: dict[str, Any], step: Any, body: Callable[[], Any]) -> Any:
+    """The steady window under its guard, and the peaks of memory after it; the last result."""
+    guard = Guard(framework, job.cell.device, cpu_sensor.describe().usable_cores)
+    clock = framework.clock(job.cell.device)
+    guard.begin()
+    begin = time.perf_counter()
+    steady, result = run_window(body, clock, job.steps)
+    untimed_s = time.perf_counter() - begin - fmean(steady) * job.steps
+    content["guards"] = guard.end(step, content["settings"], untimed_s)
+    content["step_time_s"] = content["step_time_s"] + steady
+    content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(job.cell.device)}
+    return result
 
 
 def _parity(job: Job, framework: Framework, report: Report) -> Status:
@@ -168,25 +179,12 @@ def _details(job: Job, framework: Framework, report: Report, step: Any, body: Ca
     body()
     content["memory"] = {"peak_rss_bytes": _peak_rss_bytes(), **framework.memory(device)}
     report.enter("energy")
-    content["energy"] = _energy(job, framework, body)
+    content["energy"] = spend(job, framework, body, meter_for(device))
     report.enter("phases")
     content["details"] = look_inside(job, framework, step, body)
     content["guards"] = {"tags": detail_tags(content["details"], job.cell.precision)}
     content["step_time_s"], content["warmup_steps"] = [], 0
     return "ok"
-
-
-def _energy(job: Job, framework: Framework, body: Callable[[], Any]) -> dict[str, Any]:
-    """Energy of as many steps as the counter needs; null with the reason where there is none."""
-    meter = meter_for(job.cell.device)
-    window, steps = EnergyWindow(meter), 0
-    clock = framework.clock(job.cell.device)
-    window.begin()
-    begin = time.monotonic()
-    while meter.update_s and time.monotonic() - begin < ENERGY_WINDOW_S:
-        run_window(body, clock, job.steps)
-        steps += job.steps
-    return window.end() | {"steps": steps}
 
 
 def _built_in(job: Job, framework: Framework) -> Any:

@@ -51,6 +51,10 @@ class EnergyWindow:
         """Reads the counter at the window's start."""
         self._begin_j, self._begin_s = self.meter.read_j(), time.perf_counter()
 
+    def follow(self) -> None:
+        """Reads the counter on the way, so that one which wraps is followed."""
+        self.meter.read_j()
+
     def end(self) -> dict[str, Any]:
         """``energy_j`` (None when unknown, with ``reason``), ``window_s`` and ``sensor``.
 

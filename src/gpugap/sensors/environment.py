@@ -22,7 +22,7 @@ from gpugap.sensors.redact import redacted
 def capture() -> dict[str, Any]:
     """CPU, memory, operating system, container, GPUs and load, as one JSON object.
 
-    ``machine`` is a digest of the hardware: equal for records of one machine, and tells nothing else.
+    ``machine`` is a digest of the hardware: equal for records of one machine and of its twins, and tells nothing else.
     """
     cpu = cpu_sensor.describe()
     memory = psutil.virtual_memory()

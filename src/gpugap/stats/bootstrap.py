@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 MIN_PROCESSES = 20
 _REPLICATES = 2000
+_MANY = 5000
+"""Steps of a process from which on their mean is drawn at once: two thousand draws of each step take gigabytes."""
 
 
 def bootstrap_ratio(
@@ -49,12 +51,22 @@ def _means(
     """Geometric mean over processes of arithmetic means over steps, of every replicate."""
     logs = np.empty((_REPLICATES, len(processes)))
     for column, times in enumerate(processes):
-        series = np.asarray(times)
-        drawn = random.integers(0, len(series), size=(_REPLICATES, len(series)))
-        logs[:, column] = np.log(series[drawn].mean(axis=1))
+        logs[:, column] = np.log(_drawn_means(np.asarray(times), random))
     chosen = random.integers(0, len(processes), size=logs.shape)
-    means: np.ndarray[tuple[int], np.dtype[np.float64]] = np.exp(np.take_along_axis(logs, chosen, axis=1).mean(axis=1))
+    every = np.broadcast_to(np.arange(_REPLICATES)[:, None], logs.shape)
+    drawn = random.permuted(every, axis=0)  # a process that is drawn twice has two draws of its steps
+    means: np.ndarray[tuple[int], np.dtype[np.float64]] = np.exp(logs[drawn, chosen].mean(axis=1))
     return means
+
+
+def _drawn_means(series: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.float64]:
+    """Means of as many steps drawn with replacement; of very many they are normal (the central limit theorem)."""
+    if len(series) > _MANY:
+        error = series.std() / math.sqrt(len(series))
+        normal = random.normal(series.mean(), error, _REPLICATES)
+        return np.asarray(np.clip(normal, series.min(), series.max()))
+    drawn = random.integers(0, len(series), size=(_REPLICATES, len(series)))
+    return np.asarray(series[drawn].mean(axis=1))
 
 
 def drawn_counts(holders: int, seed: int = 0, replicates: int = _REPLICATES) -> NDArray[np.float64]:

@@ -77,15 +77,22 @@ def control_family(comparisons: Sequence[Comparison], level: float = LEVEL) -> l
     """Takes back verdicts that do not stand when all comparisons of a study are weighed together (Holm).
 
     Intervals stay those of each comparison alone. A verdict of faster or slower becomes inconclusive with the reason
-    ``many-comparisons`` when its adjusted p-value exceeds 1 - level.
+    ``many-comparisons`` when its adjusted p-value exceeds 1 - level; where the whole interval lies within the margin it
+    becomes equivalent, which it is, whatever the difference.
     """
     adjusted = holm([comparison.p_value for comparison in comparisons])
     return [
-        replace(comparison, verdict="inconclusive", reason="many-comparisons")
+        _taken_back(comparison)
         if comparison.verdict in ("faster", "slower") and p is not None and p > 1 - level
         else comparison
         for comparison, p in zip(comparisons, adjusted, strict=True)
     ]
+
+
+def _taken_back(comparison: Comparison) -> Comparison:
+    if _within(comparison.speedup, comparison.margin):
+        return replace(comparison, verdict="equivalent", reason="interval-within-margin")
+    return replace(comparison, verdict="inconclusive", reason="many-comparisons")
 
 
 def _comparison(shift: _Shift | None, counts: tuple[int, int], paired: bool, rule: tuple[float, float]) -> Comparison:
@@ -119,6 +126,11 @@ def _verdict(speedup: Estimate, margin: float) -> tuple[Verdict, Reason]:
         return "faster", "interval-excludes-1"
     if speedup.high < 1:
         return "slower", "interval-excludes-1"
-    if speedup.low >= 1 / (1 + margin) and speedup.high <= 1 + margin:
+    if _within(speedup, margin):
         return "equivalent", "interval-within-margin"
     return "inconclusive", "interval-too-wide"
+
+
+def _within(speedup: Estimate, margin: float) -> bool:
+    low, high = speedup.ends
+    return speedup.low is not None and 1 / (1 + margin) <= low and high <= 1 + margin

@@ -60,7 +60,10 @@ def split_variance(pilot_s: Sequence[Sequence[float]]) -> VarianceSplit:
 def plan_repetitions(
     split: VarianceSplit, start_cost_s: float, step_cost_s: float, max_width: float, *, longest: int = 200
 ) -> Repetitions:
-    """Processes and steps that reach a relative half width at the least cost.
+    """Processes and steps that reach a relative half width.
+
+    The steps are the optimum of Kalibera and Jones for any number of processes. Where the least number of processes is
+    already enough, fewer steps would do, too.
 
     Args:
         split: of the pilot.

@@ -37,8 +37,12 @@ _MAD_TO_SD = 1.4826
 _SEED = 20260323
 _TIE = 1e-12
 
-_ROWS, _CELLS, _KEPT_LENGTH = 111, 2**15, 2**16
-"""Orders drawn at a time, indices in them at most, and the longest series whose orders are kept."""
+_ROWS, _CELLS = 111, 2**15
+"""Orders drawn at a time, and indices in them at most."""
+
+_LONGEST = 4096
+"""Of a longer series the means of neighbors are looked at, as many as this at most: a warm-up is found to so fine a
+part of it, and in well under a second even where neighboring steps depend on each other."""
 
 SteadyVerdict = Literal["steady", "never-steady", "too-few-steps"]
 
@@ -70,14 +74,17 @@ def find_steady(times_s: Sequence[float], declared: int = 0) -> Steady:
     series = np.asarray(times_s[declared:], dtype=float)
     if len(series) < MIN_STEPS:
         return Steady(declared, "too-few-steps")
-    half = len(series) // 2
+    together = -(-len(series) // _LONGEST)
+    whole = len(series) // together
+    series = series[: whole * together].reshape(whole, together).mean(axis=1)
+    half = whole // 2
     begin = 0
     while begin < half:
         head = _head(series[begin:], half - begin)
         if not head:
-            return Steady(declared + begin, "steady")
+            return Steady(declared + begin * together, "steady")
         begin += head
-    return Steady(declared + half, "never-steady")
+    return Steady(declared + half * together, "never-steady")
 
 
 def _head(series: NDArray[np.float64], longest: int) -> int:
@@ -133,9 +140,8 @@ def _significant(
 def _orders(length: int) -> Iterator[NDArray[np.intp]]:
     """The first halves of `_PERMUTATIONS` random orders of so many steps, some at a time; equal on every call."""
     rows = max(1, min(_ROWS, _CELLS // (length // 2)))
-    draw = _drawn if length <= _KEPT_LENGTH else _drawn.__wrapped__
     for first in range(0, _PERMUTATIONS, rows):
-        yield draw(length, first, min(rows, _PERMUTATIONS - first))
+        yield _drawn(length, first, min(rows, _PERMUTATIONS - first))
 
 
 @lru_cache(maxsize=256)

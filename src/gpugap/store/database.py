@@ -17,7 +17,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.pool import NullPool
 
-from gpugap.core.errors import BadValue, ForeignDatabase, StoreUnavailable, StoreWriteFailed
+from gpugap.core.errors import BadRecordFile, BadValue, ForeignDatabase, StoreUnavailable, StoreWriteFailed
 from gpugap.core.record import Record
 from gpugap.store import tables
 from gpugap.store.exchange import from_line, to_line
@@ -159,10 +159,22 @@ class Store:
 
     def records(self, sessions: Sequence[str] | None = None) -> list[Record]:
         """Records in the order they were stored; of some sessions if given."""
-        query = select(tables.records.c.line).order_by(tables.records.c.id)
+        query = select(tables.records.c.line, tables.records.c.session).order_by(tables.records.c.id)
         if sessions is not None:
             query = query.where(tables.records.c.session.in_(list(sessions)))
-        return self._read(query, lambda row: from_line(str(row[0])))
+        return self._read(query, self._record)
+
+    def _record(self, row: Sequence[object]) -> Record:
+        """The record of a line and its session.
+
+        Raises:
+            StoreUnavailable: it cannot be read: damaged, or written by another version.
+        """
+        try:
+            return from_line(str(row[0]))
+        except BadRecordFile as error:
+            message = f"{self._name} holds a record of session {row[1]} that cannot be read: {error.message}"
+            raise StoreUnavailable(message, f"gpugap records delete {row[1]}") from error
 
     def delete(self, sessions: Iterable[str]) -> int:
         """Deletes sessions with their records; returns how many records went."""

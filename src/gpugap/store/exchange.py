@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, TextIO
+from unicodedata import category
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +26,7 @@ from pydantic import (
 from gpugap.core.cell import Cell
 from gpugap.core.errors import BadRecordFile
 from gpugap.core.record import SCHEMA, Record, Status
+from gpugap.store import shapes
 
 MIN_STEP_TIME_S, MAX_STEP_TIME_S = 1e-12, 1e7
 """A step of less than a picosecond or more than 115 days is a mistake in the unit."""
@@ -31,28 +34,41 @@ MIN_STEP_TIME_S, MAX_STEP_TIME_S = 1e-12, 1e7
 _REMEDY = "docs/records.md shows the format; its first seven fields are enough"
 
 
+_LONE = re.compile("[\ud800-\udfff]")
+
 _NOT_A_FIELD = ("cell", "step_time_s", "steadiness", "extra")
 """Attributes of a record that are not written, or written in a form of their own."""
 
 
-def _plain_text(text: str) -> str:
-    if not text.strip() or any(ord(character) < 32 for character in text):
-        raise ValueError("empty text or control characters")
+MAX_BATCH = 2**53
+"""The largest whole number up to which a double holds every one."""
+
+
+def _without_controls(text: str) -> str:
+    if any(category(character) == "Cc" for character in text):
+        raise ValueError("control characters")
     return text
 
 
+def _plain_text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("empty text")
+    return _without_controls(text)
+
+
 Name = Annotated[StrictStr, Field(min_length=1, max_length=300), AfterValidator(_plain_text)]
+Factor = Annotated[StrictStr, AfterValidator(_without_controls)]
 StepTime = Annotated[StrictFloat | StrictInt, Field(ge=MIN_STEP_TIME_S, le=MAX_STEP_TIME_S, allow_inf_nan=False)]
 
 
 class _CellLine(BaseModel):
     model_config = ConfigDict(extra="allow")
-    __pydantic_extra__: dict[str, StrictStr | StrictBool | StrictInt | StrictFloat | None]
+    __pydantic_extra__: dict[Factor, Factor | StrictBool | StrictInt | StrictFloat | None]
     workload: Name
     device: Name
     framework: Name
     mode: Literal["train", "inference"]
-    batch: Annotated[StrictInt, Field(ge=1)]
+    batch: Annotated[StrictInt, Field(ge=1, le=MAX_BATCH)]
     precision: Name
     tuning: Name | None = None
     execution: Name | None = None
@@ -69,17 +85,17 @@ class _RecordLine(BaseModel):
     status: Status
     warmup_steps: Annotated[StrictInt, Field(ge=0)] = 0
     window_steps: Annotated[StrictInt, Field(ge=1)] = 1
-    phases: dict[str, float | None] = {}
-    memory: dict[str, Any] = {}
-    energy: dict[str, Any] = {}
-    settings: dict[str, Any] = {}
-    environment: dict[str, Any] | None = None
+    phases: Annotated[dict[str, float | None], AfterValidator(shapes.shaped(shapes.Phases))] = {}
+    memory: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Memory))] = {}
+    energy: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Energy))] = {}
+    settings: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Settings))] = {}
+    environment: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Environment))] | None = None
     error: dict[str, str] | None = None
     purpose: Literal["timing", "details", "accuracy", "parity", "tuning", "outcome"] = "timing"
-    details: dict[str, Any] = {}
+    details: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Details))] = {}
     accuracy: dict[str, Any] = {}
-    parity: dict[str, Any] = {}
-    guards: dict[str, Any] = {}
+    parity: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Parity))] = {}
+    guards: Annotated[dict[str, Any], AfterValidator(shapes.shaped(shapes.Guards))] = {}
     started_at: Annotated[Name, Field(max_length=40)] | None = None
     gpugap: str | None = None
 
@@ -120,32 +136,36 @@ def from_line(line: str) -> Record:
     """
     try:
         content = json.loads(line)
-        place = _not_finite(content)
+        fault = _fault(content)
     except (ValueError, RecursionError) as error:  # also integers of thousands of digits, and thousands of brackets
         raise BadRecordFile(f"not JSON ({error})", _REMEDY) from error
     schema = content.get("schema") if isinstance(content, dict) else None
     if schema != SCHEMA:
         raise BadRecordFile(f'"schema" is {str(schema)[:60]!r}, not {SCHEMA!r}', _REMEDY)
-    if place is not None:
-        raise BadRecordFile(f"{place}: NaN or infinity", _REMEDY)
+    if fault is not None:
+        raise BadRecordFile(fault, _REMEDY)
     try:
         parsed = _RecordLine.model_validate({k: v for k, v in content.items() if k != "schema"})
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
-        raise BadRecordFile(f"{where}: {first['msg']} (found {str(first['input'])[:40]!r})", _REMEDY) from error
+        where = where if where.isprintable() else repr(where)
+        told, found = first["msg"].removeprefix("Value error, "), str(first["input"])[:40]
+        raise BadRecordFile(f"{where}: {told} (found {found!r})", _REMEDY) from error
     return _to_record(parsed)
 
 
-def _not_finite(value: object, where: str = "") -> str | None:
-    """Dotted place of the first NaN or infinity in parsed JSON; None without one."""
+def _fault(value: object, where: str = "") -> str | None:
+    """Dotted place of the first NaN, infinity or half of a character in parsed JSON, and which; None without one."""
     if isinstance(value, float):
-        return None if math.isfinite(value) else where
+        return None if math.isfinite(value) else f"{where}: NaN or infinity"
+    if isinstance(value, str):
+        return None if _LONE.search(value) is None else f"{where}: half of a character (a lone surrogate)"
     items: Iterable[tuple[object, object]] = ()
     if isinstance(value, dict | list):
         items = value.items() if isinstance(value, dict) else enumerate(value)
-    places = (_not_finite(item, f"{where}.{name}" if where else str(name)) for name, item in items)
-    return next((place for place in places if place is not None), None)
+    faults = (_fault(name, "a name") or _fault(item, f"{where}.{name}" if where else str(name)) for name, item in items)
+    return next((fault for fault in faults if fault is not None), None)
 
 
 def _to_record(parsed: _RecordLine) -> Record:
@@ -153,6 +173,11 @@ def _to_record(parsed: _RecordLine) -> Record:
     timing = parsed.purpose == "timing"
     if timing and parsed.status == "ok" and len(parsed.step_time_s) <= parsed.warmup_steps:
         raise BadRecordFile("step_time_s: an ok record needs at least one step after warm-up", _REMEDY)
+    if parsed.purpose == "accuracy" and parsed.status == "ok":
+        try:
+            shapes.shaped(shapes.Accuracy)(parsed.accuracy)
+        except ValueError as error:
+            raise BadRecordFile(f"accuracy.{error}", _REMEDY) from error
     values = {f.name: getattr(parsed, f.name) for f in fields(Record) if f.name not in _NOT_A_FIELD}
     values["step_time_s"] = tuple(float(time) for time in parsed.step_time_s)
     return Record(cell=cell, extra=parsed.model_extra or {}, **values)
@@ -161,8 +186,8 @@ def _to_record(parsed: _RecordLine) -> Record:
 def read_lines(lines: Iterable[str], name: str) -> RecordFile:
     """Records of a text in JSON Lines.
 
-    A last line that breaks off (the writer was killed) is left out with a warning; any other malformed line is an
-    error that names it.
+    A last line that breaks off (the writer was killed) is left out with a warning, and so are processes that are there
+    twice; any other malformed line is an error that names it.
 
     Args:
         lines: with their newlines.
@@ -185,10 +210,21 @@ def read_lines(lines: Iterable[str], name: str) -> RecordFile:
             raise BadRecordFile(f"{name}, line {number}: {error.message}", error.remedy) from error
     if not records:
         raise BadRecordFile(f"{name} holds no records", _REMEDY)
-    bare = sum(record.environment is None for record in records)
+    kept = without_repeats(records)
+    if repeats := len(records) - len(kept):
+        warnings.append(f"{name}: {repeats} records repeat a process of their session and cell and were left out")
+    bare = sum(record.environment is None for record in kept)
     if bare:
-        warnings.append(f"{name}: {bare} of {len(records)} records do not describe their machine")
-    return RecordFile(tuple(records), tuple(warnings))
+        warnings.append(f"{name}: {bare} of {len(kept)} records do not describe their machine")
+    return RecordFile(kept, tuple(warnings))
+
+
+def without_repeats(records: Iterable[Record]) -> tuple[Record, ...]:
+    """The records, the first of each process: one that is there twice would count as two replicates."""
+    found: dict[tuple[str, str, str], Record] = {}
+    for record in records:
+        found.setdefault((record.session, record.cell.key, str(record.process)), record)
+    return tuple(found.values())
 
 
 def read_file(path: Path) -> RecordFile:

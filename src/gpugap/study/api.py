@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import html
 import uuid
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,17 @@ from typing import Any
 from gpugap.core.cell import Cell
 from gpugap.core.errors import InputError
 from gpugap.core.estimate import Estimate
+from gpugap.core.execution import EXECUTIONS
 from gpugap.core.record import Record
 from gpugap.core.step import Step
 from gpugap.core.table import html_table, text_table
 from gpugap.explain.cells import CellSummary, summarize
 from gpugap.explain.pairs import Pair, compare_cells, judged_together, match
 from gpugap.measure.inprocess import batch_of, device_of, framework_of, measure_here
+from gpugap.measure.job import Job
 from gpugap.measure.plan import Effort
 from gpugap.measure.runner import run_job
+from gpugap.measure.turns import my_turn
 from gpugap.store.exchange import read_file, write_lines
 from gpugap.study.prepare import prepare_measure
 from gpugap.study.rows import CELL_HEADER, cell_rows
@@ -78,7 +81,8 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
 
     Args:
         step: a workload's name or ``"FILE.py:make_step"``: measured in fresh processes, which gives an interval. A
-            `Step` or a bare callable: measured in this process, one replicate, which gives none.
+            `Step` or a bare callable: measured in this process, one replicate, which gives none. A bare callable has to
+            return what it computes, or a number, wherever JAX is loaded: its work goes on after the call.
         batch: samples a step; for a `Step` the leading dimension of its input where not given.
         device: ``cpu``, ``cuda``, ``mps``; every device present where not given.
         mode: ``train`` or ``inference``; a `Step` knows its own.
@@ -98,19 +102,33 @@ def measure(  # noqa: PLR0913 - keyword-only choices with defaults
         effort = Effort(processes=processes, steps=steps, warmup_steps=warmup_steps)
         prepared = prepare_measure(step, effort, framework=None, device=device, factors=factors)
         jobs = prepared.plan.jobs(uuid.uuid4().hex[:16])
-        return Measurement(tuple(run_job(job, prepared.environment) for job in jobs))
-    cell = Cell(
+        return Measurement(tuple(_in_turn(job, prepared.environment) for job in jobs))
+    kind = step.mode if isinstance(step, Step) else mode
+    cell = replace(_cell_of(step, device, batch), mode=kind, precision=precision)
+    with my_turn():
+        return Measurement((measure_here(step, cell, steps, warmup_steps),))
+
+
+def _cell_of(step: Step | Callable[[], Any], device: str | None, batch: int | None) -> Cell:
+    """What an object of this process is called."""
+    framework = framework_of(step)
+    return Cell(
         workload=getattr(step, "__name__", type(step).__name__),
         device=device or device_of(step),
-        framework=framework_of(step),
-        mode=step.mode if isinstance(step, Step) else mode,
+        framework=framework,
+        mode="train",
         batch=(batch_of(step) or 1) if batch is None else batch,
-        precision=precision,
+        precision="fp32",
         tuning="default",
-        execution="eager",
+        execution=EXECUTIONS[framework][0],
         data="own",
     )
-    return Measurement((measure_here(step, cell, steps, warmup_steps),))
+
+
+def _in_turn(job: Job, environment: Mapping[str, Any]) -> Record:
+    """One process, while no other gpugap of this user times steps on this machine."""
+    with my_turn():
+        return run_job(job, environment)
 
 
 def compare(a: str | Path | Measurement, b: str | Path | Measurement, margin: float = 0.02) -> list[Pair]:

@@ -83,7 +83,8 @@ def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
     """How this machine's CPU ran a step, at any batch.
 
     What `gpugap tune` proved counts where no records of the very same setting and batch do, and takes the place of
-    ``tuned-basic`` and of what was tuned before.
+    ``tuned-basic`` and of what was tuned before. Of a cell only records of the framework's version count that its
+    newest record has.
 
     Args:
         records: of any machine and work; those of this step on this machine's CPU count.
@@ -99,10 +100,11 @@ def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
     if not mine and next(profiles(), None) is None:
         return []
     here = capture()
+    of_here = [one for one in mine if (one.environment or {}).get("machine") == here["machine"]]
     found = [
         Ran(one.cell, one.step_time, environment_of(one), one)
-        for one in summarize(mine)
-        if one.step_time.value is not None and environment_of(one).get("machine") == here["machine"]
+        for one in summarize(_newest_version(of_here))
+        if one.step_time.value is not None
     ]
     proved = list(_profiled(wanted, here))
     known = {_setup(one.cell) for one in found}
@@ -116,6 +118,19 @@ def runs_here(records: Iterable[Record], wanted: Sought) -> list[Ran]:
         if not (one.cell.tuning == "tuned-basic" and (one.cell.framework, one.cell.batch) in tuned)
         and on_side(one.cell.tuning, wanted.cpu)
     ]
+
+
+def _newest_version(records: Sequence[Record]) -> list[Record]:
+    """Good ones with the framework's version that the newest of their cell has; one that died may not have told it."""
+    good = [record for record in records if record.status == "ok"]
+    by_age = sorted(good, key=lambda record: record.started_at or "")
+    newest = {record.cell.key: _version_of(record) for record in by_age}
+    return [record for record in good if _version_of(record) == newest[record.cell.key]]
+
+
+def _version_of(record: Record) -> str:
+    versions = (record.environment or {}).get("versions") or {}
+    return str(versions.get(record.cell.framework))
 
 
 def _setup(cell: Cell) -> tuple[object, ...]:

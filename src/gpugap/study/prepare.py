@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,8 +165,18 @@ def _prepare(wanted: Sequence[_Wanted], device: str | None, effort: Effort) -> P
             cells |= {planned.cell.key: planned for planned in spread(one.on(name, known), host, effort.data)}
     versions = {name: version for answer in found.values() for name, version in answer["versions"].items()}
     environment = captured | {"devices": found[frameworks[0]]["devices"], "versions": versions}
-    machine = f"{environment['machine']} {uuid.getnode()}"
+    machine = f"{environment['machine']} {_node()}"
     return Prepared(Plan(tuple(cells.values()), effort, machine, versions), environment, left_out)
+
+
+def _node() -> str:
+    """What tells this machine from others of its make, and is the same every time.
+
+    The number of a network interface; without one (a container without a network) Python makes a random one, whose
+    multicast bit is set (RFC 9562, section 6.10), and the host's name has to do. Neither is kept, but in a digest.
+    """
+    number = uuid.getnode()
+    return platform.node() if number >> 40 & 1 else str(number)
 
 
 def _known(wanted: _Wanted, device: str, *, machine: str, versions: Mapping[str, str]) -> Known | None:

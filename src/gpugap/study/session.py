@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import signal
+import tempfile
+import threading
 import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
@@ -199,6 +202,8 @@ class _Run:
 
     def settled(self) -> bool:
         """Whether every cell that can be measured is known as well as was wished."""
+        if self._stopping.max_width is None:
+            return False
         summaries = [one for one in summarize(self._all()) if one.step_time.value is not None]
         return bool(summaries) and self._stopping.satisfied([[*one.process_means_s().values()] for one in summaries])
 
@@ -242,12 +247,21 @@ def planned_steps(job: Job, records: Sequence[Record], pilot: int, max_width: fl
 
 @contextmanager
 def _undisturbed() -> Iterator[None]:
-    """Holds Ctrl-C back until what was measured is written."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Holds Ctrl-C back until what was measured is written.
+
+    Blocking the signal would not do: any other thread may take it, and Python then raises in this one.
+    """
+    if threading.current_thread() is not threading.main_thread():  # Python interrupts no other one
+        yield
+        return
+    pressed = []
+    before = signal.signal(signal.SIGINT, lambda number, _: pressed.append(number))
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.signal(signal.SIGINT, before or signal.SIG_DFL)
+    if pressed:
+        signal.raise_signal(signal.SIGINT)
 
 
 @contextmanager
@@ -287,7 +301,12 @@ def _held(session: str) -> Iterator[bool]:
 
 
 def lock_path(session: str) -> Path:
-    """The lock file of a session."""
+    """The lock file of a session; in the temporary folder where the user's cache cannot be written."""
     folder = lock_folder()
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder / f"{session}.lock"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if os.access(folder, os.W_OK):
+            return folder / f"{session}.lock"
+    except OSError:  # a home that is read-only, full or none
+        pass
+    return Path(tempfile.gettempdir()) / f"gpugap-{os.getuid()}-{session}.lock"
