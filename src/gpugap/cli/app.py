@@ -31,6 +31,7 @@ from gpugap.cli import (
     validate,
 )
 from gpugap.cli.config import load_config
+from gpugap.cli.letters import forgive
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
@@ -92,6 +93,8 @@ def root(
 def run(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits; every error becomes one line and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        forgive(stream)
     try:
         command: Any = get_command(app)
         _hide_variables(command)
