@@ -1,5 +1,6 @@
 """What ``--help`` shows: whole sentences, and arguments written once."""
 
+import importlib.metadata
 import re
 
 import pytest
@@ -32,3 +33,23 @@ def test_arguments_have_one_pair_of_brackets(gpugap, path):
     assert "[[" not in usage
     assert "......" not in usage
     assert "...}..." not in usage
+
+
+def test_the_version_tells_every_framework_that_is_installed(gpugap, monkeypatch):
+    known = {"torch": "2.13.0", "tensorflow-cpu": "2.21.0"}
+
+    def version(name):
+        if name not in known:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return known[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    shown = gpugap.here("--version").stdout
+    assert "torch 2.13.0, tensorflow 2.21.0" in shown
+    assert "jax" not in shown
+
+
+def test_a_list_without_rows_says_so(gpugap):
+    answer = gpugap.here("catalog", "list", "offers", "--gpu", "t4", "--region", "us-")
+    assert answer.returncode == 0
+    assert "no row of offers is as asked" in answer.stderr

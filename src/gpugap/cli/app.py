@@ -70,13 +70,19 @@ app.add_typer(catalog.app, name="catalog", short_help="Show dated facts: GPUs, C
 app.command("doctor", short_help="Show this machine, its frameworks, and what is missing.")(doctor.doctor)
 
 
+def _installed(name: str) -> str | None:
+    """The version of a distribution; None where it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(name)
+    return None
+
+
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
     parts = [f"gpugap {__version__}", f"Python {sys.version.split()[0]}"]
-    for name in ("torch", "tensorflow", "jax"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            parts.append(f"{name} {importlib.metadata.version(name)}")
+    for names in (("torch",), ("tensorflow", "tensorflow-cpu"), ("jax",)):
+        parts += [f"{names[0]} {version}" for name in names if (version := _installed(name))][:1]
     print(", ".join(parts))  # noqa: T201 - the version is the output
     raise typer.Exit
 

@@ -87,8 +87,10 @@ def list_rows(
     else:
         rows = catalog.table(table)
     tell_age(rows, output, today)
-    if not as_json:
+    if not as_json and rows:
         output.show(table_of(table, rows, today))
+    elif not rows:
+        output.warn(f"no row of {table} is as asked")
     output.done({"table": table, "rows": [one.to_dict(today) for one in rows]})
 
 

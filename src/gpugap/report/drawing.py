@@ -149,7 +149,7 @@ def headings(rows: Sequence[Row], ends: tuple[float, float], begin: float) -> li
         begin: pixel at which headings begin.
     """
     size, room = float(HEAD["font_size"]), (LEFT - _MARGIN) / _BOLD
-    behind = [{"x": ends[0], "x2": ends[1], "y": row["y"] - 20, "y2": row["y"] + 13} for row in rows]
+    behind = [{"x": ends[0], "x2": ends[1], "y": row["y"] - 22, "y2": row["y"] + 13} for row in rows]
     crossing = any(cut(str(row["text"]), room, size) != row["text"] for row in rows)
     ground = [Marks("rect", behind, {"fill": "var(--bg)"})] if crossing else []
     return [*ground, Marks("text", rows, HEAD, at=begin + _MARGIN, limit=(LEFT + WIDTH) / _BOLD)]

@@ -264,7 +264,7 @@ def _sweep(work: Forecasts) -> Iterator[Html]:
     ]
     level = _level(point.gpu for one in work for point in one.sweep)
     told = [": times of a step by batch, with its ", level, "; of this CPU as the cell says"]
-    below = table(joined([kind_badge("predicted"), *told]), heads, [Group("", rows)], "n" * len(heads))
+    below = table(joined([kind_badge("predicted"), *told]), heads, [Group("", rows)], "t" + "n" * (len(heads) - 1))
     yield tag("h3", f"From which batch on a GPU is faster: {_without_batch(work.forecasts[0].prediction)}")
     yield figure([chart], below, joined([kind_badge("predicted"), SWEEP_NOTE.format(level=level)]))
 
