@@ -47,8 +47,8 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 
 def run(*arguments: str, folder: Path) -> str:
-    """What a verb prints on standard output, on a terminal 100 columns wide, in a home of its own."""
-    environment = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "COLUMNS": "116", "NO_COLOR": "1"}
+    """What a verb prints on standard output, on a terminal 120 columns wide, in a home of its own."""
+    environment = os.environ | {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "COLUMNS": "120", "NO_COLOR": "1"}
     environment.pop("GPUGAP_DB", None)
     command = [sys.executable, "-m", "gpugap", *arguments]
     answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)

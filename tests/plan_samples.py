@@ -29,7 +29,7 @@ def gpu_worker(key: str, step_s: float, count: int = 1) -> Worker:
 
 def cpu_worker(step_s: float = 2.0) -> Worker:
     time = seconds(step_s, 1.05, "measured")
-    return Worker("cpu default", "this CPU, default", None, 1, time, "measured", cpu_power(None, 2))
+    return Worker("cpu fp32 default", "this CPU, fp32 default", None, 1, time, "measured", cpu_power(None, 2))
 
 
 def make_ground(run: Run | None = None, *, country: str = "KE", price: float | None = 0.2, **wish) -> Ground:

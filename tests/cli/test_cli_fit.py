@@ -40,6 +40,7 @@ def test_a_step_that_fits_and_one_that_does_not(gpugap):
     assert answer.returncode == 0, answer.stderr
     for text in ("Tesla T4", "FITS", "PREDICTED", "peak:", "assumed cublas", "parameters"):
         assert text in answer.stdout
+    assert answer.stdout.count("assumed cublas") == 1, "GPUs of one answer share it"
     answer = gpugap("fit", target, "--gpu", "t4", "--batch", "4000000", "--json")
     assert answer.returncode == 1
     document = json.loads(answer.stdout)

@@ -174,6 +174,18 @@ def test_columns_give_way_one_layout_after_the_other():
     assert all(max(map(len, one)) >= max(map(len, two)) for one, two in pairwise(layouts))
 
 
+def test_where_no_layout_fits_every_row_names_its_columns():
+    table = Table(("GPU", "step time", "kind"), [("Tesla T4", "111 ms", "PREDICTED"), ("H100", "", "MEASURED")])
+    assert lines_of(table, 21) == [
+        " Tesla T4",
+        "   step time 111 ms ·",
+        "   kind PREDICTED",
+        "",
+        " H100",
+        "   kind MEASURED",
+    ]
+
+
 def test_a_table_without_rows_has_its_header():
     assert lines_of(Table(("a", "b"), []), 80) == [" a  b", " ────"]
 

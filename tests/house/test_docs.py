@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +41,26 @@ def test_json_examples_hold():
     assert from_line(record[1]).mean_step_time_s == pytest.approx(0.0122)
     for line in re.search(r"```json\n(.*?)\n```", (ROOT / "docs/output.md").read_text(), re.S)[1].splitlines():
         assert json.loads(line)["version"]
+
+
+def commands() -> list[str]:
+    """Every command of gpugap in the console blocks of the documentation."""
+    blocks = [block for page in PAGES for block in re.findall(r"```console\n(.*?)```", page.read_text(), re.S)]
+    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    parts = [part.strip() for line in lines if line.startswith("gpugap ") for part in line.split("&&")]
+    return list(dict.fromkeys(part for part in parts if part.startswith("gpugap ")))
+
+
+@pytest.mark.parametrize("command", commands())
+def test_every_command_of_the_documentation_is_one(command):
+    from typer.main import get_command
+
+    from gpugap.cli.app import app
+
+    verb, words = get_command(app), shlex.split(command, comments=True)[1:]
+    while hasattr(verb, "commands"):
+        verb = verb.commands[words.pop(0)]
+    verb.make_context(verb.name, words)
 
 
 @pytest.mark.torch

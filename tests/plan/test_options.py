@@ -31,7 +31,7 @@ def test_every_kind_of_option_is_there(plan):
     assert {one.kind for one in plan} == set(KINDS)
     ids = [one.id for one in plan]
     assert len(set(ids)) == len(ids)
-    assert plan["cpu default"].kind == "own"
+    assert plan["cpu fp32 default"].kind == "own"
 
 
 def test_every_number_is_an_estimate_with_kind_and_interval(plan):
@@ -244,7 +244,7 @@ def test_a_free_notebook_with_two_gpus_uses_both_where_they_share_the_batch():
 
 
 def test_a_measured_cpu_keeps_its_kind(plan):
-    cpu = plan["cpu default"].to_dict()
+    cpu = plan["cpu fp32 default"].to_dict()
     assert cpu["basis"] == {"step_time": "measured", "power": "predicted", "price": "published"}
     assert cpu["domain"] == "measured"
 

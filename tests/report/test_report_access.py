@@ -102,7 +102,9 @@ def test_plots_tell_what_they_show(found):
 
 def test_dots_are_countries(found):
     drawn = read(access_section(found).text).all("svg")[0]
-    dots = [one for one in drawn.all("path") if "fill-opacity" in one.attributes and "A" in one.attributes["d"]]
+    circles = [one for one in drawn.all("path") if "A" in one.attributes["d"]]
+    dots = [one for one in circles if one.attributes.get("stroke") == "var(--predicted)"]  # hollow
+    dots += [one for one in circles if "fill-opacity" in one.attributes]
     assert len(dots) == 2 * (len(COUNTRIES) - 1)
 
 

@@ -14,7 +14,7 @@ from report_samples import cell, process
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures
 from gpugap.report.contents import gather
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free, ticks
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free, headings, ticks
 from gpugap.report.marks import Marks, cut, merged
 from gpugap.report.strips import MOST_DOTS, groups, strip_chart, thinned
 
@@ -45,6 +45,14 @@ def test_a_plot_has_the_size_it_was_laid_out_in_whatever_the_texts():
         view.add(re.search(r'viewBox="0 0 (\d+) (\d+)"', draw(marks, axis, 50, "x", "about").text).groups())
     assert len(view) == 1
     assert int(view.pop()[0]) == LEFT + WIDTH + RIGHT
+
+
+def test_a_long_heading_breaks_the_grid_and_a_short_one_does_not():
+    rows = [{"y": 20, "text": "ResNet-18 at 32×32, training, batch 128, fp32: Tesla T4 over this CPU"}]
+    ground, text = headings(rows, (1.0, 10.0), -LEFT)
+    assert (ground.shape, ground.style["fill"], text.shape) == ("rect", "var(--bg)", "text")
+    assert ground.rows[0]["y"] < 20 < ground.rows[0]["y2"]
+    assert [mark.shape for mark in headings([{"y": 20, "text": "Conv-6"}], (1.0, 10.0), -LEFT)] == ["text"]
 
 
 def test_marks_land_where_their_values_are():

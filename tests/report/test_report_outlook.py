@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from report_html import read, rows, section
 
+from gpugap.core.estimate import Estimate
 from gpugap.core.units import seconds
 from gpugap.explain.crossover import OwnCpu
 from gpugap.report import figures
@@ -16,7 +17,7 @@ from gpugap.report.plane import Plane, apart
 from gpugap.report.roofline import roofline_chart
 from gpugap.report.sweep import sweep_chart
 from gpugap.study import predict
-from gpugap.study.forecasts import crossover_words
+from gpugap.study.forecasts import assumed, crossover_words, span_ends
 from gpugap.study.outlook import Foreseen, claims_of
 from prediction_samples import estimate, forecasts, on_gpu
 
@@ -122,6 +123,50 @@ def test_a_crossing_is_drawn_where_the_lines_meet(work):
     assert "faster than this CPU: Tesla T4 from batch" in drawn
 
 
+def test_every_interval_says_its_level(page, work):
+    part = section(read(page), "predicted")
+    assert "90 % interval" in read(page).all("h1")[0].text
+    notes = [caption.text for caption in part.all("figcaption")]
+    assert "whiskers to the ends of the 90 % interval" in " ".join(notes)
+    assert "each GPU with its 90 % interval" in " ".join(notes)
+    assert "measured: solid, this CPU, whiskers to the" in " ".join(notes)
+
+
+def test_the_band_of_a_gpu_holds_its_line(work):
+    """It is drawn along both ends, not in steps beside the line."""
+    from gpugap.report.sweep import _slices
+
+    found = list(_slices((0.0, 80.0), (10.0, 30.0), (90.0, 110.0)))
+    assert [(one["x"], one["x2"]) for one in found][:2] == [(0.0, 10.0), (10.0, 20.0)]
+    middles = [(one["y"] + one["y2"]) / 2 for one in found]
+    lines = [20.0 + 80.0 * (place + 0.5) / 8 for place in range(8)]
+    assert middles == pytest.approx(lines)
+    drawn = sweep_chart(work.forecasts, "s").text
+    assert drawn.count("fill-opacity") >= 8 * sum(len(one.sweep) - 1 for one in work) or "0.12" in drawn
+
+
+def test_a_rough_cpu_makes_no_interval_of_the_speedup(work):
+    rough = Estimate(0.5, None, None, None, "s", "predicted", "best rates", None)
+    one = replace(work.forecasts[0], cpu=rough)
+    bare = replace(work, forecasts=(one,), own=replace(work.own, setups=(), measured={}))
+    text = render_page((), command="x", foreseen=Foreseen(forecasts=(bare,)))
+    whole = next(row for table in read(text).all("table") for row in rows(table) if row.get("Cause") == "the whole")
+    assert whole["Interval"] == "no interval"
+    assert "this CPU's time is rough" in read(text).text
+
+
+def test_a_run_is_shown_with_its_ends(work):
+    one = work.forecasts[0]
+    (cell,) = {row["Epoch (steps alone)"] for row in rows(_times(work)) if row["GPU"] == "Tesla T4"}
+    assert span_ends(one.epoch_time) in cell
+    assert "0 s" not in cell.split()[:2]
+
+
+def _times(work):
+    text = render_page((), command="x", foreseen=Foreseen(forecasts=(work,)))
+    return section(read(text), "predicted").all("table")[0]
+
+
 def test_places_on_a_plane():
     plane = Plane((1.0, 100.0), (1e-3, 1.0), 300)
     assert plane.across(10) == pytest.approx((plane.across(1) + plane.across(100)) / 2)
@@ -133,3 +178,11 @@ def test_places_on_a_plane():
 
 def test_nothing_is_said_where_nothing_is_predicted():
     assert 'id="predicted"' not in render_page((), command="x")
+
+
+def test_what_is_assumed_of_one_gpu_alone_names_it(work):
+    one = work.forecasts[0]
+    limited = replace(one, prediction=replace(one.prediction, assumed={**one.prediction.assumed, "power": "limited"}))
+    told = assumed(replace(work, forecasts=(limited, *work.forecasts[1:])))
+    assert told["power on Tesla T4"] == "limited"
+    assert "host" in told

@@ -1,18 +1,26 @@
 """The page's section on a plan, the paper's checklist and the request for compute time."""
 
 import json
+import math
 import re
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from report_html import read, rows, section
 
 from factories import make_record
 from gpugap.catalog import load
 from gpugap.core.errors import BadValue, Infeasible
 from gpugap.core.estimate import Estimate
+from gpugap.core.units import significant
 from gpugap.plan.request import request
+from gpugap.plan.rows import cautions, first_even
 from gpugap.report.page import render_page
 from gpugap.report.paper import PAPER_FORMATS, paper, sentences
+from gpugap.report.plane import clock, clock_ticks
 from gpugap.report.proposal import Purpose, proposal
 from gpugap.study.outlook import Foreseen
 from gpugap.study.used import resources
@@ -31,11 +39,50 @@ def test_the_page_shows_every_option_that_none_beats(plan):
     section = page[page.index('<section id="plan">') :]
     for one in plan.pareto:
         assert one.worker.name in section
-    for anchor in ("Options that no other beats", "Buying against renting", "Sessions on", "What changes the choice"):
+    for anchor in ("Options that no other beats", "buying against renting", "Sessions on", "What changes the choice"):
         assert anchor in section
     assert section.count("<svg") >= 3
-    assert "Predicted from step times, not yet run." in page
+    assert "Not run yet: from a predicted step time." in page
     assert "2025" in section  # dates of prices
+
+
+def test_the_page_keeps_units_kinds_dates_and_cautions(plan):
+    page = read(render_page((), command="gpugap plan", foreseen=Foreseen(plans=(plan,))))
+    part = section(page, "plan")
+    head = [cell.text for cell in part.all("table")[0].all("th") if cell.attributes.get("scope") == "col"]
+    assert {"kWh", "kg CO2e", "Price of", "Kind of the step"} <= set(head)
+    told = rows(part.all("table")[0])
+    assert [row["Price of"] for row in told] == [one.dated for one in plan.pareto]
+    assert all("predicted" in row["Kind of the step"] for row in told)
+    assert all(one.worker.domain in row["Kind of the step"] for one, row in zip(plan.pareto, told, strict=True))
+    for caution in cautions(plan):
+        assert caution in part.text
+
+
+def test_a_share_of_a_life_is_no_ratio_and_no_number_is_cut(plan):
+    page = read(render_page((), command="gpugap plan", foreseen=Foreseen(plans=(plan,))))
+    (drawn,) = [one for one in section(page, "plan").all("svg") if "Break-even" in one.attributes["aria-label"]]
+    texts = [text.text for text in drawn.all("text")]
+    assert "100 %" in texts
+    assert not any("×" in text for text in texts)
+    for one in first_even(plan.break_even)[0]:
+        if one.utilization.value is not None:
+            assert f"predicted, from {significant(one.hours.value)} h" in texts
+
+
+@given(st.floats(1e-2, 1e9), st.floats(1.01, 1e6), st.floats(200, 400))
+def test_ticks_of_times_are_round_and_apart(low, factor, length):
+    found = clock_ticks(low, low * factor, length)
+    assert found == sorted(found)
+    assert all(low * 0.999 <= tick <= low * factor * 1.001 for tick in found)
+    near = [math.log(b / a) / math.log(factor) * length for a, b in pairwise(found)]
+    assert all(gap > 20 for gap in near)
+
+
+def test_round_times_read_as_such():
+    assert [clock(tick) for tick in clock_ticks(400.0, 90000.0, 320.0)] == [
+        *("10 min", "20 min", "1 h", "2 h", "4 h", "8 h", "1 d")
+    ]
 
 
 def test_circles_carry_the_numbers_of_their_rows(plan):

@@ -17,6 +17,9 @@ from prediction_samples import forecasts
 pytest.importorskip("altair")
 
 
+STARTS = ("2026-11-24T15:13:00+00:00", "2026-11-24T14:59:00+00:00")
+
+
 def measured(value: float | None, unit: str = "1") -> Estimate:
     if value is None:
         return Estimate(None, None, None, None, unit, "measured", "t", 0)
@@ -91,6 +94,10 @@ def test_a_page_of_tuning_alone_and_one_beside_records():
     alone = render_page((), command="gpugap tune conv6", tunings=[sample()])
     assert 'id="tuning"' in alone
     assert "Tuned, against as it comes" in alone
+    assert "dates unknown" not in render_page((), command="c", tunings=[sample()], tuned_at=STARTS)
+    assert "2026-11-24 14:59 UTC to 2026-11-24 15:13 UTC" in render_page(
+        (), command="c", tunings=[sample()], tuned_at=STARTS
+    )
     both = render_page(cpu_pair(), command="c", tunings=[sample(), sample(cell=cell("vgg16@32"), rungs=(), apart=None)])
     assert both.index('id="tuning"') < both.index('id="again"')
     assert both == render_page(

@@ -35,6 +35,7 @@ def test_without_a_run_there_is_the_imbalance():
     assert not found.runs
     assert found.imbalance
     assert found.to_dict()["not_known"]
+    assert "AI clusters by country" in repr(found), "not a header without rows"
 
 
 def test_a_measured_step_times_its_number():

@@ -88,9 +88,9 @@ def test_this_cpu_comes_from_records_default_and_tuned():
     records += [cpu_record(9, tuning="default", precision="bf16"), cpu_record(9, mode="inference")]
     found = planned(records=records)
     assert {one.worker.key for one in found if one.worker.gpu is None} == {
-        *("cpu default", "cpu tuned-basic", "cpu default bf16"),
+        *("cpu fp32 default", "cpu fp32 tuned-basic", "cpu bf16 default"),
     }
-    cpu = found["cpu default"]
+    cpu = found["cpu fp32 default"]
     assert cpu.worker.step_time.kind == "measured"
     assert cpu.worker.step_time.value == pytest.approx(0.5)
     assert not [one for one in found.excluded if one.reason == "not-measured"]

@@ -247,7 +247,7 @@ def test_a_plan_has_the_tuned_cpu_as_an_option():
         found = plan("conv6", **asked, **changes)
         return {one.worker.key: one.worker.step_time.value for one in found if one.worker.gpu is None}
 
-    assert own() == {"cpu default": 0.5, "cpu tuned bf16 compile": 0.2}
-    assert own(cpu="tuned") == {"cpu tuned bf16 compile": 0.2}
+    assert own() == {"cpu fp32 default": 0.5, "cpu bf16 tuned compile": 0.2}
+    assert own(cpu="tuned") == {"cpu bf16 tuned compile": 0.2}
     other = plan("conv6", **(asked | {"batch": 64}), cpu="tuned")
     assert any("gpugap tune conv6 --batch 64" in one.told for one in other.excluded)

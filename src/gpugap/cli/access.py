@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 Steps = Annotated[
-    list[str] | None, typer.Argument(metavar="[STEP]...", help="Workloads or FILE.py:make_step, to be predicted.")
+    list[str] | None, typer.Argument(metavar="STEP", help="Workloads or FILE.py:make_step, to be predicted.")
 ]
 Gpus = Annotated[str, typer.Option("--gpu", help="GPUs of the catalog: t4,a100-sxm-40gb.")]
 Hours = Annotated[float | None, typer.Option("--gpu-hours", metavar="N", help="Of a run, in place of a step.")]
@@ -131,11 +131,12 @@ def _page(found: Access, page: Path | None) -> str | None:
 
 def _show(found: Access, codes: list[str], output: Output) -> None:
     from gpugap.cli.tables import Table
+    from gpugap.core.table import filled_columns
     from gpugap.plan.access import WORK_HOURS_PER_YEAR
     from gpugap.study import access_rows as rows
 
     if found.runs:
-        header, texts = rows.filled_columns(rows.RUN_HEADER, rows.run_rows(found.runs))
+        header, texts = filled_columns(rows.RUN_HEADER, rows.run_rows(found.runs))
         output.show(Table(header, texts, rows.RUN_NUMBERS), "Runs")
         title = f"Work that pays for it at GDP a head, {WORK_HOURS_PER_YEAR:g} h a year; median country by income"
         output.show(Table(rows.GROUP_HEADER, rows.group_rows(found.runs), rows.GROUP_NUMBERS), title)

@@ -31,6 +31,7 @@ from gpugap.cli import (
     validate,
 )
 from gpugap.cli.config import load_config
+from gpugap.cli.letters import forgive
 from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
@@ -50,32 +51,38 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("study")(study.study)
-app.command("measure")(measure.measure)
-app.command("compare")(compare.compare)
-app.command("fit")(fit.fit)
-app.command("predict")(predict.predict)
-app.command("plan")(plan.plan)
-app.command("access")(access.access)
-app.command("paper")(paper.paper)
-app.command("proposal")(proposal.proposal)
-app.command("validate")(validate.validate)
-app.command("tune")(tune.tune)
-app.command("parity")(parity.parity)
-app.command("trends")(trends.trends)
-app.command("report")(report.report)
+app.command("study", short_help="Measure the study's networks on this machine, write one page.")(study.study)
+app.command("measure", short_help="Measure a workload or your own step.")(measure.measure)
+app.command("compare", short_help="Compare two record files or two stored cells.")(compare.compare)
+app.command("fit", short_help="Say whether a step fits a GPU's memory, without a GPU.")(fit.fit)
+app.command("predict", short_help="Say how long a step takes on GPUs you do not have, and why.")(predict.predict)
+app.command("plan", short_help="Say what a run costs and takes, and where.")(plan.plan)
+app.command("access", short_help="Put a run in hours of income, shares of a grant, kWh.")(access.access)
+app.command("paper", short_help="Tell the compute that a paper's checklist asks for.")(paper.paper)
+app.command("proposal", short_help="Write a request for compute time.")(proposal.proposal)
+app.command("validate", short_help="Score predicted times against measured tables.")(validate.validate)
+app.command("tune", short_help="Speed up a step on this machine, and prove the gain.")(tune.tune)
+app.command("parity", short_help="Check that frameworks compute the same.")(parity.parity)
+app.command("trends", short_help="Show GPU memory then, now and next.")(trends.trends)
+app.command("report", short_help="Write the page, or its tables, from records.")(report.report)
 app.add_typer(records.app, name="records")
-app.add_typer(catalog.app, name="catalog")
-app.command("doctor")(doctor.doctor)
+app.add_typer(catalog.app, name="catalog", short_help="Show dated facts: GPUs, CPUs, prices, free tiers, electricity.")
+app.command("doctor", short_help="Show this machine, its frameworks, and what is missing.")(doctor.doctor)
+
+
+def _installed(name: str) -> str | None:
+    """The version of a distribution; None where it is not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(name)
+    return None
 
 
 def _print_version(wanted: bool) -> None:
     if not wanted:
         return
     parts = [f"gpugap {__version__}", f"Python {sys.version.split()[0]}"]
-    for name in ("torch", "tensorflow", "jax"):
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            parts.append(f"{name} {importlib.metadata.version(name)}")
+    for names in (("torch",), ("tensorflow", "tensorflow-cpu"), ("jax",)):
+        parts += [f"{names[0]} {version}" for name in names if (version := _installed(name))][:1]
     print(", ".join(parts))  # noqa: T201 - the version is the output
     raise typer.Exit
 
@@ -92,6 +99,8 @@ def root(
 def run(arguments: list[str] | None = None) -> None:
     """Runs the command line and exits; every error becomes one line and its exit code."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        forgive(stream)
     try:
         command: Any = get_command(app)
         _hide_variables(command)

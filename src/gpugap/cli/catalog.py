@@ -21,7 +21,7 @@ app = typer.Typer(help="Dated facts: accelerators, CPUs, cloud prices, free tier
 Table = Annotated[
     str,
     typer.Argument(
-        help="gpus, cpus, offers, free-tiers, countries, carbon-intensity or electricity-prices.", metavar="[TABLE]"
+        help="gpus, cpus, offers, free-tiers, countries, carbon-intensity or electricity-prices.", metavar="TABLE"
     ),
 ]
 Prices = Annotated[Path | None, typer.Option(help="Your own price list (CSV) in place of the offers known here.")]
@@ -87,16 +87,18 @@ def list_rows(
     else:
         rows = catalog.table(table)
     tell_age(rows, output, today)
-    if not as_json:
+    if not as_json and rows:
         output.show(table_of(table, rows, today))
+    elif not rows:
+        output.warn(f"no row of {table} is as asked")
     output.done({"table": table, "rows": [one.to_dict(today) for one in rows]})
 
 
-@app.command()
+@app.command(short_help="Show all that is known of a GPU, a CPU, a country.")
 def show(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[NAME]...", help="GPUs, CPUs, countries, services [default: this machine]."),
+        typer.Argument(metavar="NAME", help="GPUs, CPUs, countries, services [default: this machine]."),
     ] = None,
     prices: Prices = None,
     as_of: AsOf = None,
@@ -124,7 +126,7 @@ def show(
 
 @app.command()
 def search(
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="All must stand in a row.")],
+    words: Annotated[list[str], typer.Argument(metavar="WORD", help="All must stand in a row.")],
     prices: Prices = None,
     as_of: AsOf = None,
     as_json: JsonOption = False,
@@ -141,7 +143,7 @@ def search(
     output.done({"found": [{"table": table, **one.to_dict(today)} for table, one in found]})
 
 
-@app.command()
+@app.command(short_help="Check every row, yours included.")
 def check(prices: Prices = None, as_of: AsOf = None, as_json: JsonOption = False) -> None:
     """Check every row, yours included, for physical sense, dates, duplicates, neighbors and joins."""
     from gpugap.catalog.book import TABLES
@@ -165,7 +167,7 @@ def check(prices: Prices = None, as_of: AsOf = None, as_json: JsonOption = False
     output.done({"tables": states, "faults": []})
 
 
-@app.command()
+@app.command(short_help="Write a table as CSV.")
 def export(
     table: Table = "gpus",
     file: Annotated[Path | None, typer.Option("--output", "-o", help="[default: standard output]")] = None,
@@ -188,7 +190,7 @@ def export(
         typer.echo(written(rows), nl=False)
 
 
-@app.command()
+@app.command(short_help="Fetch today's cloud prices; needs the network.")
 def update(
     file: Annotated[Path | None, typer.Option("--output", "-o", help="[default: offers-DATE.csv here]")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Fetch and compare, write nothing.")] = False,

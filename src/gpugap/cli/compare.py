@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 def compare(
     a: Annotated[
         str | None,
-        typer.Argument(metavar="[A]", help="Base: a record file, or a stored cell such as conv6/train/cpu."),
+        typer.Argument(metavar="A", help="Base: a record file, or a stored cell such as conv6/train/cpu."),
     ] = None,
-    b: Annotated[str | None, typer.Argument(metavar="[B]", help="What is compared with it.")] = None,
+    b: Annotated[str | None, typer.Argument(metavar="B", help="What is compared with it.")] = None,
     *,
     frameworks: Annotated[
         bool,

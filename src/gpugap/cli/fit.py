@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,30 +83,34 @@ def _lines(found: Fits, output: Output) -> None:
 
 
 def _show(found: Fits, output: Output) -> None:
+    from gpugap.cli.tables import Table
     from gpugap.predict.fit import FIT_HEADER, fit_rows
 
     first = found.fits[0]
     title = f"{first.workload}, {first.mode}, batch {first.batch}, {first.precision}"
-    numbers = "device total,low - high,usable,allocated,reserved,max batch"
-    output.table(FIT_HEADER, fit_rows(found.fits), title=title, numbers=numbers)
+    numbers = frozenset({"device total", "low – high", "usable", "allocated", "reserved", "max batch"})
+    spare, stacks = frozenset({"allocated", "reserved"}), {"device total": ("", "low – high")}
+    output.show(Table(FIT_HEADER, fit_rows(found.fits), numbers, spare=spare, stacks=stacks), title)
+    told: dict[tuple[str, ...], list[str]] = {}
     for one in found:
-        _details(one, output)
+        told.setdefault(tuple(_details(one)), []).append(one.target.name)
+    for (parts, *rest), gpus in told.items():
+        output.line(f"{', '.join(gpus)}: {parts}")
+        for line in rest:
+            output.line(f"  {line}")
+        output.line()
 
 
-def _details(one: Fit, output: Output) -> None:
+def _details(one: Fit) -> Iterator[str]:
+    """What the memory consists of, its peak, what was assumed and not counted, and what would take less."""
     from gpugap.core.units import gibibytes
 
-    parts = [
-        f"{name.replace('_', ' ')} {gibibytes(size)}" for name, size in one.memory.components_bytes.items() if size
-    ]
-    output.line(f"{one.target.name}: {', '.join(parts)}")
+    sizes = one.memory.components_bytes.items()
+    yield ", ".join(f"{name.replace('_', ' ')} {gibibytes(size)}" for name, size in sizes if size)
     if peak := one.memory.peak:
         where = " at ".join(text for text in (peak.module, peak.source) if text)
-        output.line(f"  peak: {peak.phase}, {peak.op}{f' in {where}' if where else ''}")
-    for topic, said in one.memory.assumed.items():
-        output.line(f"  assumed {topic}: {said}")
-    for name, where in one.uncounted.items():
-        output.line(f"  not counted: {name}, {where}")
+        yield f"peak: {peak.phase}, {peak.op}{f' in {where}' if where else ''}"
+    yield from (f"assumed {topic}: {said}" for topic, said in one.memory.assumed.items())
+    yield from (f"not counted: {name}, {where}" for name, where in one.uncounted.items())
     for saving in one.savings:
-        output.line(f"  {saving.change}: {gibibytes(saving.device.value)}, {saving.verdict}")
-    output.line()
+        yield f"{saving.change}: {gibibytes(saving.device.value)}, {saving.verdict}"

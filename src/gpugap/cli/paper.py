@@ -13,7 +13,7 @@ from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption, w
 
 def paper(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Record files [default: the store].")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Record files [default: the store].")
     ] = None,
     *,
     form: Annotated[

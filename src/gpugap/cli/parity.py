@@ -23,7 +23,7 @@ NUMBERS = "error,allowed"
 
 def parity(
     workloads: Annotated[
-        list[str] | None, typer.Argument(metavar="[WORKLOAD...]", help="Networks [default: all of the study].")
+        list[str] | None, typer.Argument(metavar="WORKLOAD", help="Networks [default: all of the study].")
     ] = None,
     *,
     frameworks: options.Frameworks = "all",

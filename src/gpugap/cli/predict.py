@@ -98,15 +98,27 @@ def _page(found: Forecasts, page: Path | None) -> str | None:
 
 def _show(found: Forecasts, output: Output) -> None:
     from gpugap.cli.tables import Table
-    from gpugap.study.forecasts import PREDICT_HEADER, PREDICT_NUMBERS, predict_rows
+    from gpugap.core.table import filled_columns
+    from gpugap.study.forecasts import (
+        PREDICT_HEADER,
+        PREDICT_NUMBERS,
+        PREDICT_SPARE,
+        PREDICT_STACKS,
+        assumed,
+        levels_told,
+        predict_rows,
+    )
 
     first = found.forecasts[0].prediction
     title = f"{first.workload}, {first.mode}, batch {first.batch}, {first.precision}"
     title += "" if first.method == "model" else f", by {first.method} alone"
-    output.show(Table(PREDICT_HEADER, predict_rows(found), PREDICT_NUMBERS), title)
+    title += f" ({told})" if (told := levels_told(found)) else ""
+    header, rows = filled_columns(PREDICT_HEADER, predict_rows(found))
+    stacks = {upper: below for upper, below in PREDICT_STACKS.items() if below[1] in header}
+    output.show(Table(header, rows, PREDICT_NUMBERS, spare=PREDICT_SPARE, stacks=stacks), title)
     for one in found if len(found) <= _MOST_TOLD else ():
         _why(one, output)
-    for topic, said in _assumed(found).items():
+    for topic, said in assumed(found).items():
         output.line(f"assumed {topic}: {said}")
     for said in found.left_out:
         output.line(f"left out: {said}")
@@ -123,16 +135,3 @@ def _why(one: Forecast, output: Output) -> None:
     for line in why(one, _MOST_KINDS):
         output.line(line)
     output.line()
-
-
-def _assumed(found: Forecasts) -> dict[str, str]:
-    """What was assumed, each once, with the GPU where they differ."""
-    every: dict[str, dict[str, list[str]]] = {}
-    for one in found:
-        for topic, said in one.prediction.assumed.items():
-            every.setdefault(topic, {}).setdefault(said, []).append(one.prediction.gpu_name)
-    return {
-        topic if len(texts) == 1 else f"{topic} on {', '.join(names)}": said
-        for topic, texts in every.items()
-        for said, names in texts.items()
-    }

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show, export, import and delete stored records.", no_args_is_help=True)
 
-Sessions = Annotated[list[str], typer.Argument(metavar="SESSION...", help="Ids or their beginnings.")]
+Sessions = Annotated[list[str], typer.Argument(metavar="SESSION", help="Ids or their beginnings.")]
 
 
 def newest(overviews: Sequence[SessionOverview]) -> list[str]:
@@ -106,7 +106,7 @@ def show(sessions: Sessions, database: DatabaseOption = None, as_json: JsonOptio
 
 @app.command()
 def export(
-    sessions: Annotated[list[str] | None, typer.Argument(metavar="[SESSION]...", help="[default: all]")] = None,
+    sessions: Annotated[list[str] | None, typer.Argument(metavar="SESSION", help="[default: all]")] = None,
     file: Annotated[Path | None, typer.Option("--output", "-o", help="[default: standard output]")] = None,
     database: DatabaseOption = None,
     as_json: JsonOption = False,
@@ -132,9 +132,9 @@ def export(
         write_lines(records, sys.stdout)
 
 
-@app.command("import")
+@app.command("import", short_help="Read records from JSON Lines.")
 def import_records(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON Lines; - for standard input.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="JSON Lines; - for standard input.")],
     database: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def report(
     files: Annotated[
-        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Record files [default: the store].")
+        list[Path] | None, typer.Argument(metavar="FILE", help="Record files [default: the store].")
     ] = None,
     *,
     page: Annotated[Path, typer.Option("--output", "-o", help="The file.")] = Path("gpugap-report.html"),
@@ -108,6 +108,7 @@ def write_page(
     foreseen: Foreseen | None = None,
     history: bool = False,
     tunings: Sequence[Ladder] = (),
+    tuned_at: Sequence[str] = (),
 ) -> Path:
     """Renders and writes the page, or its tables in another format; returns the file's full path.
 
@@ -119,6 +120,7 @@ def write_page(
         foreseen: predictions of memory and time, for sections of their own.
         history: whether GPU memory then, now and next is shown, too.
         tunings: what tuning found; those of the tuned cells among the records are shown, too.
+        tuned_at: when its processes started, in ISO 8601.
 
     Raises:
         InputError: the file cannot be written.
@@ -138,7 +140,9 @@ def write_page(
     if form == "html":
         ladders = (*tunings, *ladders_of(records))
         past, predicted = _history() if history else None, foreseen or NOTHING
-        text = render_page(records, command=command, foreseen=predicted, history=past, tunings=ladders)
+        text = render_page(
+            records, command=command, foreseen=predicted, history=past, tunings=ladders, tuned_at=tuned_at
+        )
     else:
         text = render(records, form)
     with writing(page):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from rich.text import Text
 
+_TIED = "\N{NO-BREAK SPACE}"
 _GAP, _EDGE, _INDENT = "  ", " ", "  "
 
 
@@ -76,12 +77,16 @@ def drawn(table: Table, width: int, styles: Mapping[str, str]) -> Iterator[Text]
 
     Args:
         table: what is shown.
-        width: of the terminal, in letters; kept to where the longest words allow it.
+        width: of the terminal, in letters; where no layout in columns keeps to it, each row becomes a paragraph of its
+            own, which names its columns.
         styles: of texts that have one of their own, in Rich's words.
     """
     from rich.text import Text
 
     layout = _fitting(table, width)
+    if layout.width > width and table.rows:
+        yield from _cards(table, width, styles)
+        return
     widths = layout.widths()
     yield from _lines(layout, layout.header, widths, {})
     yield Text(_EDGE + "─" * (layout.width - len(_EDGE)), style="dim")
@@ -111,6 +116,26 @@ def _lines(layout: _Layout, row: Sequence[str], widths: Sequence[int], styles: M
             line.append("" if column in layout.numbers else room)
         line.rstrip()
         yield line
+
+
+def _cards(table: Table, width: int, styles: Mapping[str, str]) -> Iterator[Text]:
+    """Each row as a paragraph: what it is about, then every column that it fills, by name."""
+    from rich.text import Text
+
+    heads = max(1, table.heads)
+    for place, row in enumerate(table.rows):
+        if title := ", ".join(text for text in row[:heads] if text):
+            yield from [Text()] * bool(place)
+            yield Text(_EDGE + title, style="bold")
+        told = [(name, text) for name, text in zip(table.header[heads:], row[heads:], strict=True) if text]
+        room = max(1, width - len(_EDGE + _INDENT))
+        parts = [" ".join(f"{name} {text}".split()) for name, text in told]
+        whole = [part.replace(" ", _TIED) if _length(part) < room else part for part in parts]
+        text = " · ".join(whole)
+        for line in textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False):
+            shown = Text(_EDGE + _INDENT + line.replace(_TIED, " "))
+            shown.highlight_words([text for _, text in told if text in styles], style="bold")
+            yield shown
 
 
 def _fitting(table: Table, width: int) -> _Layout:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def trends(
     series: Annotated[
-        str | None, typer.Argument(metavar="[SERIES|FILE.csv]", help="One series [default: memory, need and the gap].")
+        str | None, typer.Argument(metavar="SERIES|FILE.csv", help="One series [default: memory, need and the gap].")
     ] = None,
     *,
     list_: Annotated[bool, typer.Option("--list", help="List the series and stop.")] = False,
@@ -90,10 +90,18 @@ def _overview(wish: Wish, output: Output) -> None:
     found: Overview = overview(wish)
     if not output.as_json:
         from gpugap.cli.tables import Table
-        from gpugap.trends.rows import FITS_HEADER, OVERVIEW_HEADER, OVERVIEW_NUMBERS, fits_rows, overview_rows
+        from gpugap.trends.rows import (
+            FITS_HEADER,
+            OVERVIEW_HEADER,
+            OVERVIEW_NUMBERS,
+            OVERVIEW_SPARE,
+            fits_rows,
+            overview_rows,
+        )
 
         trends = (*found.trends, *found.gaps)
-        output.table(OVERVIEW_HEADER, overview_rows(trends), title="Series and projections", numbers=OVERVIEW_NUMBERS)
+        lines = Table(OVERVIEW_HEADER, overview_rows(trends), OVERVIEW_NUMBERS, spare=OVERVIEW_SPARE)
+        output.show(lines, "Series and projections")
         title = "From when a training step fits: one sample, Adam, need traced (≈ projected)"
         numbers = frozenset(FITS_HEADER[1:3])
         output.show(Table(FITS_HEADER, fits_rows(found.fits), numbers, spare=frozenset(FITS_HEADER[2:3])), title)

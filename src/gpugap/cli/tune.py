@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +12,7 @@ from gpugap.cli import options
 from gpugap.cli.output import DatabaseOption, JsonOption, Output, QuietOption
 
 if TYPE_CHECKING:
+    from gpugap.core.record import Record
     from gpugap.tune.result import Tuned
 
 _UNSTABLE = 4
@@ -52,10 +54,10 @@ def tune(
     asked: dict[str, Any] = {"device": device, "batch": batch, "mode": mode, "precision": precision}
     asked |= {"framework": framework, "execution": execution, "data": data, "seed": seed}
     asked |= {"budget": budget, "check_accuracy": check_accuracy, "save": save}
-    found = _run(run, step, asked, database, output)
+    found, started = _run(run, step, asked, database, output)
     if not as_json:
         _show(found, output)
-    written = _page(found, page)
+    written = _page(found, started, page)
     if not as_json:
         output.page(written)
     output.done(found.to_dict() | {"page": written})
@@ -78,8 +80,8 @@ def _check_page(page: Path | None) -> None:
         raise BadValue(f"--output {page}: there is no such folder", "make it, or give another")
 
 
-def _run(run: Any, step: str, asked: dict[str, Any], database: str | None, output: Output) -> Tuned:
-    """Tunes with every process's record stored as it ends.
+def _run(run: Any, step: str, asked: dict[str, Any], database: str | None, output: Output) -> tuple[Tuned, list[str]]:
+    """Tunes with every process's record stored as it ends; what was found, and when the processes started.
 
     Raises:
         Interrupted: Ctrl-C; says that nothing was changed.
@@ -87,15 +89,22 @@ def _run(run: Any, step: str, asked: dict[str, Any], database: str | None, outpu
     from gpugap.core.errors import Interrupted
     from gpugap.store.database import Store
 
+    started: list[str] = []
+
+    def keep(record: Record) -> None:
+        store.add(record)
+        if record.started_at:
+            started.append(record.started_at)
+
     with Store(database) as store:
         try:
-            found: Tuned = run(step, keep=store.add, tell=output.note, **asked)
+            found: Tuned = run(step, keep=keep, tell=output.note, **asked)
         except KeyboardInterrupt:
             raise Interrupted("interrupted; nothing was changed", "run the same command again") from None
-    return found
+    return found, started
 
 
-def _page(found: Tuned, page: Path | None) -> str | None:
+def _page(found: Tuned, started: Sequence[str], page: Path | None) -> str | None:
     from gpugap.cli.measure import command_line
     from gpugap.cli.report import write_page
     from gpugap.tune.ladder import ladder
@@ -103,7 +112,7 @@ def _page(found: Tuned, page: Path | None) -> str | None:
     if page is None:
         return None
     one = ladder(found.to_dict())
-    return str(write_page((), command_line(), page, tunings=() if one is None else (one,)))
+    return str(write_page((), command_line(), page, tunings=() if one is None else (one,), tuned_at=started))
 
 
 def _show(found: Tuned, output: Output) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def validate(
-    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Measured tables, Parquet or CSV.")],
+    files: Annotated[list[Path], typer.Argument(metavar="FILE", help="Measured tables, Parquet or CSV.")],
     *,
     kind: Annotated[
         str | None, typer.Option(help="ops, nodes, models or images [default: what the columns tell].")

@@ -13,6 +13,14 @@ def text_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(text.rstrip() for text in texts)
 
 
+def filled_columns(
+    header: Sequence[str], rows: Sequence[tuple[str, ...]]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """A table without the columns in which nothing stands."""
+    kept = [place for place in range(len(header)) if any(row[place] for row in rows)]
+    return tuple(header[place] for place in kept), [tuple(row[place] for place in kept) for row in rows]
+
+
 def html_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Rows of escaped HTML as a table."""
     head = "".join(f"<th>{cell}</th>" for cell in header)

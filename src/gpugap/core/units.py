@@ -51,6 +51,11 @@ def duration(time_s: float) -> str:
     return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
 
 
+def lasting(time_s: float) -> str:
+    """A time of any length for reading: ``590 ms``, ``8.13 s``, then as `duration`; only 0 reads as 0."""
+    return seconds(time_s) if 0 < time_s < 10 else duration(time_s)
+
+
 def gibibytes(memory_bytes: float | None) -> str:
     """Memory for reading, in binary units: ``3.20 GiB``, ``512 MiB``; `unknown` for None."""
     if memory_bytes is None:

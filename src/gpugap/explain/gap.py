@@ -204,8 +204,12 @@ def _factors(
 
 
 def _reached(share: float) -> str:
-    """How near the CPU comes to its rate in fp32 products, beyond which a narrower precision takes it."""
-    return f"it reaches {_percent(share)} of its rate in fp32{', in a narrower precision' if share > 1 else ''}"
+    """How near the CPU comes to its rate in fp32 products.
+
+    What takes it beyond is not known here: a narrower precision, convolutions with fewer products, or noise.
+    """
+    beyond = ", by narrower precision, convolutions with fewer products, or noise" if share > 1 else ""
+    return f"it reaches {_percent(share)} of its rate in fp32{beyond}"
 
 
 def speedup(slow: Estimate, fast: Estimate) -> Estimate:

@@ -41,7 +41,8 @@ class HostRates:
     @property
     def source(self) -> str:
         """What stands behind the numbers, for people."""
-        return f"measured on this CPU, {self.threads} threads: a matrix product, copies, empty operators"
+        threads = f"{self.threads} thread{'s' * (self.threads != 1)}"
+        return f"measured on this CPU, {threads}: a matrix product, copies, empty operators"
 
 
 def host_rates() -> HostRates:

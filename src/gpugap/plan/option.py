@@ -36,7 +36,7 @@ class Worker:
     """Devices of one machine that can do the step, and how long they take.
 
     Attributes:
-        key: ``t4``, ``cpu default``.
+        key: ``t4``, ``cpu fp32 default``.
         name: for people.
         gpu: row of the catalog; None for CPUs.
         count: devices that share the batch.

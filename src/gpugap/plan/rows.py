@@ -38,7 +38,7 @@ def plan_rows(options: Sequence[Option], chosen: Option) -> list[Row]:
     """A row of `PLAN_HEADER` an option; the chosen one is marked."""
     return [
         (
-            f"→ {number}" if one.id == chosen.id else str(number),
+            f"→{number}" if one.id == chosen.id else str(number),
             one.kind,
             f"{one.worker.count}x {one.worker.name}" if one.worker.count > 1 else one.worker.name,
             one.where,
@@ -107,9 +107,14 @@ def even_rows(found: Sequence[BreakEven]) -> list[Row]:
     ]
 
 
+def soonest(found: Sequence[BreakEven]) -> list[BreakEven]:
+    """The boards that pay soonest first."""
+    return sorted(found, key=lambda one: (one.hours.value is None, one.hours.value or 0.0))
+
+
 def first_even(found: Sequence[BreakEven]) -> tuple[list[BreakEven], str]:
     """The boards that pay soonest, and how many more there are, in words."""
-    ordered = sorted(found, key=lambda one: (one.hours.value is None, one.hours.value or 0.0))
+    ordered = soonest(found)
     left = len(ordered) - _MOST_EVEN
     return ordered[:_MOST_EVEN], f", those that pay soonest; {left} more in --json" if left > 0 else ""
 

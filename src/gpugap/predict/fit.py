@@ -17,7 +17,7 @@ from gpugap.predict.memory import GIB, Memory, Target
 
 FitVerdict = Literal["FITS", "MARGINAL", "DOES NOT FIT"]
 EXIT_CODES: Mapping[FitVerdict, int] = {"FITS": 0, "MARGINAL": 1, "DOES NOT FIT": 1}
-FIT_HEADER = ("GPU", "verdict", "device total", "low - high", "usable", "allocated", "reserved", "max batch", "kind")
+FIT_HEADER = ("GPU", "verdict", "device total", "low – high", "usable", "allocated", "reserved", "max batch", "kind")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +118,7 @@ def fit_rows(fits: Sequence[Fit]) -> list[tuple[str, ...]]:
             one.target.name,
             one.verdict,
             gibibytes(one.memory.device.value),
-            f"{gibibytes(one.memory.device.low)} - {gibibytes(one.memory.device.high)}",
+            f"{gibibytes(one.memory.device.low)} – {gibibytes(one.memory.device.high)}",
             gibibytes(one.target.usable.value),
             gibibytes(one.memory.allocated.value),
             gibibytes(one.memory.reserved.value),

@@ -11,9 +11,9 @@ from gpugap.core.units import gibibytes
 from gpugap.plan.access import UNKNOWNS, WORK_HOURS_PER_YEAR, InCountry, Terms
 from gpugap.plan.imbalance import Imbalance
 from gpugap.report import figures
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, draw_free, headings
 from gpugap.report.lorenz import Square, lorenz_chart
-from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Style
+from gpugap.report.marks import LARGE, SMALL, Marks, Style
 from gpugap.report.markup import (
     Content,
     Group,
@@ -65,8 +65,9 @@ def access_lead(found: Access) -> Html:
     (view,) = [one for one in found.imbalance if one.view == "country"]
     first = view.groups[0]
     ends = rows.between(first.share, rows.percent)
-    said = f" holds {rows.percent(first.share.value)} ({ends}) of the AI compute that is known of {len(view.groups)} "
-    return joined([tag("b", first.name), said, "countries. Published, not measured."])
+    share = tag("b", f"{rows.percent(first.share.value)} ({ends})", css="published")
+    said = f" of the AI compute that is known of {len(view.groups)} countries. Published, not measured. "
+    return joined([tag("strong", first.name), " holds ", share, said, f"{figures.level(first.share)} interval."])
 
 
 def _runs(runs: Sequence[Terms]) -> Iterator[Html]:
@@ -144,8 +145,10 @@ def _tick(number: float) -> str:
 
 def _run_lanes(run: Terms, value: Value, at: tuple[int, rows.Text], axis: Axis) -> Iterator[Marks]:
     top, words = at
-    fill: Style = {"fill": f"var(--{run.job.time.kind})", "fill_opacity": 0.55}
-    yield Marks("text", [{"y": top + _HEAD / 2, "text": run.job.name}], HEAD, at=-LEFT + 6, limit=LEFT + WIDTH)
+    color = f"var(--{run.job.time.kind})"
+    solid: Style = {"fill": color, "fill_opacity": 0.55}
+    fill = {"fill": "var(--bg)", "stroke": color} if run.job.time.kind == "predicted" else solid
+    yield from headings([{"y": top + _HEAD / 2, "text": run.job.name}], (axis.low, axis.high), -LEFT)
     for number, income in enumerate(INCOMES):
         middle = top + _HEAD + _LANE * (number + 0.5)
         inside = [one for one in run.countries if one.economy and one.economy.income == income]
@@ -273,7 +276,7 @@ def _memory(found: Access) -> Iterator[Html]:
     header = rows.memory_header(found.memory)
     lines: list[list[Content]] = [list(row) for row in rows.memory_rows(found.memory)]
     heads = [head[:1].upper() + head[1:] for head in header]
-    source = next(iter(found.memory[0].shares.values())).method.split("; need")[0]
+    source = list(found.memory[0].shares.values())[-1].method.split("; need")[0]
     caption = f"{source}. The range is of the last month: computers that the survey could not tell may have enough."
     below = table(caption, heads, [Group("", lines)], "t" + "n" * (len(header) - 1))
     yield figure([_memory_chart(found)], below, joined([kind_badge("published"), _MEMORY]))
@@ -303,4 +306,6 @@ def _memory_chart(found: Access) -> Html:
         f"{one.network}: " + ", ".join(f"{month} {rows.percent(share.value)}" for month, share in one.shares.items())
         for one in found.memory
     )
-    return draw_free(marks, height + 40, "owned", f"Share of computers with the memory of a training step. {told}")
+    title = [{"x": LEFT + WIDTH / 2, "y": height + 44, "text": "share of the computers in the survey"}]
+    marks.append(Marks("text", title, quiet))
+    return draw_free(marks, height + 56, "owned", f"Share of computers with the memory of a training step. {told}")

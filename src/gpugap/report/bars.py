@@ -8,8 +8,8 @@ from itertools import pairwise
 
 from gpugap.report import figures
 from gpugap.report.charts import Line, labels, predicted_whiskers
-from gpugap.report.drawing import LEFT, WIDTH, Axis, axis_around, draw
-from gpugap.report.marks import HEAD, Marks, Row, Style
+from gpugap.report.drawing import LEFT, Axis, axis_around, draw, headings
+from gpugap.report.marks import Marks, Row, Style
 from gpugap.report.markup import Html
 from gpugap.report.sheets import laid_out, sheets
 
@@ -66,11 +66,11 @@ def bars_chart(bars: Sequence[Bar], title: str, name: str, about: str) -> list[H
 
 
 def _sheet(groups: Sequence[tuple[str, Sequence[Bar]]], axis: Axis, name: str, about: str) -> Html:
-    placed, headings, height = laid_out(groups, _HEADING, _ROW)
+    placed, heads, height = laid_out(groups, _HEADING, _ROW)
     marks = [
         *labels([(y, bar.line) for y, bar in placed]),
         Marks("rule", [{"x": 1.0, "y": 0, "y2": height}], _DASHED),
-        Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
+        *headings(heads, (axis.low, axis.high), -LEFT),
         *_links(placed),
         *_measured([(y, bar) for y, bar in placed if bar.line.estimate.kind == "measured"]),
         *_hatched([(y, bar) for y, bar in placed if bar.line.estimate.kind == "published"]),

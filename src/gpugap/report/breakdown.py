@@ -10,8 +10,8 @@ from gpugap.explain.cells import CellSummary
 from gpugap.explain.inside import phases, pipeline_step_time
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free
-from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, headings
+from gpugap.report.marks import LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Html
 from gpugap.report.sheets import sheets
 
@@ -37,10 +37,10 @@ def breakdown_chart(contents: Contents) -> list[Html]:
 
 def _sheet(groups: Sequence[tuple[str, Sequence[_Bar]]], present: Sequence[str], contents: Contents, name: str) -> Html:
     placed: list[tuple[float, CellSummary, Mapping[str, float]]] = []
-    headings: list[Row] = []
+    heads: list[Row] = []
     top = float(_LEGEND)
     for heading, members in groups:
-        headings.append({"y": top + 18, "text": heading})
+        heads.append({"y": top + 18, "text": heading})
         top += _HEADING
         for summary, found in members:
             placed.append((top + _ROW / 2, summary, found))
@@ -49,7 +49,7 @@ def _sheet(groups: Sequence[tuple[str, Sequence[_Bar]]], present: Sequence[str],
         *_axis(top),
         _whole([y for y, _, _ in placed]),
         *_legend(present),
-        Marks("text", headings, HEAD, at=6, limit=LEFT + WIDTH),
+        *headings(heads, (0.0, 1.0), 0.0),
         *_bars([(y, found) for y, _, found in placed]),
         *_labels([(y, summary) for y, summary, _ in placed], contents),
     ]

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from gpugap.core.estimate import Estimate
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents, work_of
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw
-from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Style
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, headings
+from gpugap.report.marks import LARGE, SMALL, Marks, Style
 from gpugap.report.markup import Html
 from gpugap.report.sheets import laid_out, sheets
 
@@ -102,28 +102,39 @@ def extent(estimate: Estimate) -> list[float]:
     return [end for end in (estimate.low, estimate.value, estimate.high) if end is not None]
 
 
-def rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str) -> list[Html]:
-    """One row a line under the headings of their groups, on one axis; a stem from 1 where numbers are ratios."""
+def rows_chart(lines: Sequence[Line], axis: Axis, name: str, title: str, *, base: float | None = None) -> list[Html]:
+    """One row a line under the headings of their groups, on one axis; a stem from 1 where numbers are ratios.
+
+    Args:
+        lines: at least one; those of a group next to each other.
+        axis: holds them all.
+        name: unique on the page.
+        title: what the plot shows, for those who cannot see it.
+        base: where a dashed line stands; at 1 where numbers are ratios.
+    """
     drawn = []
     for place, groups in enumerate(sheets(lines, lambda line: line.group, _HEADING, _ROW)):
         about = f"{title}. {_about([line for _, members in groups for line in members])}"
-        drawn.append(_sheet(groups, axis, f"{name}{place}", about))
+        drawn.append(_sheet(groups, axis, (f"{name}{place}", about), base))
     return drawn
 
 
-def _sheet(groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, name: str, about: str) -> Html:
-    placed, headings, height = laid_out(groups, _HEADING, _ROW)
+def _sheet(
+    groups: Sequence[tuple[str, Sequence[Line]]], axis: Axis, named: tuple[str, str], base: float | None
+) -> Html:
+    placed, heads, height = laid_out(groups, _HEADING, _ROW)
     ratios = placed[0][1].estimate.unit == "1"
+    base = 1.0 if ratios else base
     marks = [
         *labels(placed),
-        *(_base(height) if ratios else []),
-        Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
+        *([] if base is None else _base(height, base)),
+        *headings(heads, (axis.low, axis.high), -LEFT),
         _sources(placed, axis),
         *_measured([(y, line) for y, line in placed if line.estimate.kind == "measured"], ratios),
         *_published([(y, line.estimate) for y, line in placed if line.estimate.kind == "published"]),
         *_predicted([(y, line.estimate) for y, line in placed if line.estimate.kind == "predicted"]),
     ]
-    return draw(marks, axis, height, name, about)
+    return draw(marks, axis, height, *named)
 
 
 def labels(placed: Sequence[tuple[float, Line]]) -> list[Marks]:
@@ -155,8 +166,8 @@ def _remark(line: Line) -> str:
     return f"{kind}, {line.note}" if line.note and kind != "published" else kind
 
 
-def _base(height: float) -> list[Marks]:
-    rule = [{"x": 1.0, "y": 0, "y2": height}]
+def _base(height: float, at: float) -> list[Marks]:
+    rule = [{"x": at, "y": 0, "y2": height}]
     return [Marks("rule", rule, {"stroke": "var(--fg)", "stroke_width": 1.2, "stroke_dasharray": "4 3"})]
 
 

@@ -14,15 +14,18 @@ from itertools import pairwise
 from typing import Any
 
 from gpugap.core.errors import MissingExtra
-from gpugap.report.marks import Marks, Row, Style, merged
+from gpugap.report.marks import HEAD, Marks, Row, Style, cut, merged
 from gpugap.report.markup import Html, esc
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 530, 290, 165, 6, 46
 """The plot's own width and the margins that hold labels, in pixels."""
 
 _LADDERS = ((1, 1.5, 2, 3, 4, 5, 6, 8), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,))
+_MARGIN = 6
 _ROOM = 52
 """Pixels a tick's label needs."""
+_BOLD = 1.1
+"""Bold letters are so many times as wide."""
 _EMPTY_TEXT = re.compile(r"(<text\b[^>]*?)(?:/>|></text>)")
 
 
@@ -133,6 +136,23 @@ def draw_free(marks: Sequence[Marks], height: int, name: str, about: str) -> Htm
         MissingExtra: Altair or vl-convert is not installed.
     """
     return _rendered(merged(marks), {"width": LEFT + WIDTH + RIGHT, "height": height, "padding": 0}, name, about)
+
+
+def headings(rows: Sequence[Row], ends: tuple[float, float], begin: float) -> list[Marks]:
+    """Headings of groups of rows, from the left margin over the plot.
+
+    Where one may reach the plot, grid and lines that were drawn before are broken behind all of them.
+
+    Args:
+        rows: ``y`` and ``text``.
+        ends: left and right end of the plot's own area, in what its marks have for ``x``.
+        begin: pixel at which headings begin.
+    """
+    size, room = float(HEAD["font_size"]), (LEFT - _MARGIN) / _BOLD
+    behind = [{"x": ends[0], "x2": ends[1], "y": row["y"] - 22, "y2": row["y"] + 13} for row in rows]
+    crossing = any(cut(str(row["text"]), room, size) != row["text"] for row in rows)
+    ground = [Marks("rect", behind, {"fill": "var(--bg)"})] if crossing else []
+    return [*ground, Marks("text", rows, HEAD, at=begin + _MARGIN, limit=(LEFT + WIDTH) / _BOLD)]
 
 
 def _on_axis(marks: Marks, axis: Axis) -> Marks:

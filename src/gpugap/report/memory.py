@@ -9,14 +9,14 @@ from gpugap.core.units import UNKNOWN, gibibytes
 from gpugap.predict.fit import Fit
 from gpugap.predict.largest import is_open
 from gpugap.report import figures, names
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, round_step
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, draw_free, even_ticks, round_step
 from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import Content, Group, Html, figure, interval, items, joined, kind_badge, table, tag
 
 _GIB = 1024**3
 _TOP, _ROW, _BAR, _BOTTOM = 26, 46, 20, 40
-_PLOT = 170
-"""Height of a timeline's own area, in pixels."""
+_PLOT, _SIDE = 170, 64
+"""Height of a timeline's own area, and room left of it for its numbers, in pixels."""
 _MOST_POINTS = 400
 _SHADES = (1.0, 0.86, 0.72, 0.58, 0.46, 0.36, 0.27, 0.19, 0.12)
 """Opacity of each component in the order of `gpugap.predict.memory.COMPONENTS`."""
@@ -66,7 +66,7 @@ def fit_lead(fits: Sequence[Fit]) -> Html:
         by_verdict.setdefault(one.verdict, []).append(one.target.name)
     said = {"FITS": "fits", "MARGINAL": "may or may not fit", "DOES NOT FIT": "does not fit"}
     parts = [f"{said[verdict]} {', '.join(gpus)}" for verdict, gpus in by_verdict.items()]
-    return joined([tag("b", _title(fits[0])), f": {'; '.join(parts)}. Predicted, not measured."])
+    return joined([tag("strong", _title(fits[0])), f": {'; '.join(parts)}. Predicted, not measured."])
 
 
 def _parts(fits: Sequence[Fit]) -> list[str]:
@@ -130,17 +130,28 @@ def _timeline(one: Fit, name: str) -> Html:
     said = gibibytes(one.memory.allocated.value)
     marks = [
         *_phases(one, x),
-        Marks("rule", [{"x": LEFT, "x2": LEFT + WIDTH, "y": _TOP + _PLOT}], {"stroke": "var(--line)"}),
+        *_levels(most),
         Marks("line", rows, {"stroke": "var(--predicted)", "stroke_width": 1.5, "fill": "none"}),
         Marks("circle", [{"x": x[peak], "y": _height(most, most)}], {"fill": "var(--predicted)"}, radius=4.5),
         Marks("text", [{"y": _TOP + 4, "text": said}], LARGE, at=LEFT + WIDTH + 16, limit=RIGHT - 16),
-        Marks("text", [{"y": _TOP + 10, "text": _title(one)}], LARGE, at=6, limit=LEFT - 16),
+        Marks("text", [{"y": _TOP + 10, "text": _title(one)}], LARGE, at=6, limit=LEFT - _SIDE),
     ]
     for place, said_of_peak in enumerate(_peak(one).split(", ")):
         at = [{"y": _TOP + 26 + 14 * place, "text": said_of_peak}]
-        marks.append(Marks("text", at, SMALL, at=6, limit=LEFT - 16))
+        marks.append(Marks("text", at, SMALL, at=6, limit=LEFT - _SIDE))
     about = f"Allocated memory over one step of {_title(one)}; peak {said}, {_peak(one)}"
-    return draw_free(marks, _TOP + _PLOT + 24, name, about)
+    return draw_free(marks, _TOP + _PLOT + 44, name, about)
+
+
+def _levels(most: int) -> Iterator[Marks]:
+    """Levels of memory at round numbers, from none up, and what the axes are."""
+    scale, unit = (_GIB, "GiB") if most >= _GIB else (1024**2, "MiB") if most >= 1024**2 else (1024, "KiB")
+    levels = [(_height(round(tick * scale), most), tick) for tick in even_ticks(0.0, most / scale)]
+    yield Marks("rule", [{"x": LEFT, "x2": LEFT + WIDTH, "y": y} for y, _ in levels], {"stroke": "var(--line)"})
+    texts = [{"y": y, "text": f"{tick:g} {unit}"} for y, tick in levels]
+    yield Marks("text", texts, {**_QUIET, "text_anchor": "end"}, at=LEFT - 8)
+    title = [{"x": LEFT + WIDTH / 2, "y": _TOP + _PLOT + 33, "text": "operators of one step, in the order they run"}]
+    yield Marks("text", title, _QUIET)
 
 
 def _height(size: int, most: int) -> float:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 
 from gpugap.core.estimate import Estimate
-from gpugap.core.units import duration, seconds
+from gpugap.core.units import lasting, seconds
 from gpugap.explain.gap import Share, kind_shares, module_shares
 from gpugap.explain.published import Claim
 from gpugap.predict.prediction import Prediction
@@ -25,23 +26,26 @@ from gpugap.report.markup import (
     paragraph,
     table,
     tag,
+    two_lines,
 )
 from gpugap.report.roofline import ROOFLINE_NOTE, roofline_chart, roofline_table
 from gpugap.report.sweep import SWEEP_NOTE, sweep_chart
-from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, crossover_words, is_told
+from gpugap.report.tables import shared_level
+from gpugap.study.forecasts import LEAST_SHARE, Forecast, Forecasts, assumed, crossover_words, is_told, span_ends
 
 _TIMES = (
-    ": hollow points with dashed whiskers to the ends of the interval. Predicted from a trace of the step, not "
+    ": hollow points with dashed whiskers to the ends of the {level}. Predicted from a trace of the step, not "
     "measured. Domain: *seen*, such a GPU was calibrated in this precision; *unseen*, its kin; *extrapolated*, neither."
 )
 _GAP = (
     ": dashed bars, each from where the one before it ends; they multiply to the speedup over this CPU. The GPU's peak "
     "is the data sheet's, this CPU's its fastest matrix product, measured in fp32. A cause to the left makes the gap "
-    "smaller."
+    "smaller. Whiskers: the {level} of the whole."
 )
+_ROUGH = " Here it has none: this CPU's time is rough."
 _CLAIMS = (
     ": the predicted GPU over this machine's CPU, measured, or roughly by its best rates where the study had no time "
-    "for it; intervals hold both errors. ",
+    "for it; the {level} holds both errors. ",
     ": hatched, over the CPU of the source.",
 )
 _PARTS = ("compute", "bandwidth", "launch", "host", "copy")
@@ -60,10 +64,17 @@ def outlook_section(works: Sequence[Forecasts], claims: Sequence[Claim] = ()) ->
 
 def outlook_lead(found: Forecasts) -> Html:
     """The answer of a page that is about one prediction alone."""
-    told = [joined([one.prediction.gpu_name, " ", tag("b", figures.full(one.step_time))]) for one in found]
-    return joined(
-        [tag("b", title(found.forecasts[0].prediction)), ": ", joined(told, ", "), ". Predicted, not measured."]
-    )
+    told = [
+        joined([one.prediction.gpu_name, " ", tag("b", figures.full(one.step_time), css="predicted")]) for one in found
+    ]
+    last = f". Predicted, not measured. {_level(one.step_time for one in found).capitalize()}."
+    return joined([tag("strong", title(found.forecasts[0].prediction)), ": ", joined(told, ", "), last])
+
+
+def _level(estimates: Iterable[Estimate]) -> str:
+    """The interval of predictions by its level: ``90 % interval``; a baseline has none."""
+    found = [estimate for estimate in estimates if estimate.kind == "predicted" and estimate.low is not None]
+    return f"{shared_level(found)} interval" if found else "interval (none here)"
 
 
 def title(one: Prediction) -> str:
@@ -91,7 +102,14 @@ def _times(works: Sequence[Forecasts]) -> Iterator[Html]:
     values = [end for line in lines for end in extent(line.estimate)]
     axis = axis_around("step time (logarithmic axis)", values, figures.time_tick)
     drawn = rows_chart(lines, axis, "predicted", "Predicted step times")
-    yield figure(drawn, _time_table(works), joined([kind_badge("predicted"), _plain(_TIMES)]))
+    note: list[Content] = [
+        kind_badge("predicted"),
+        _plain(_TIMES.format(level=_level(line.estimate for line in lines))),
+    ]
+    if measured := [line.estimate for line in lines if line.estimate.kind == "measured"]:
+        level = shared_level(measured)
+        note += [" ", kind_badge("measured"), f": solid, this CPU, whiskers to the {level} interval."]
+    yield figure(drawn, _time_table(works), joined(note))
 
 
 def _plain(text: str) -> Html:
@@ -151,12 +169,17 @@ def _time_table(works: Sequence[Forecasts]) -> Html:
 
 def _time_row(one: Forecast, span: Sequence[str], *, judged: bool) -> list[Content]:
     made = one.prediction
-    spans = [duration(found.value) if (found := getattr(one, name)) else "" for name in span]
+    spans = [_span(found) if (found := getattr(one, name)) else "" for name in span]
     parts = [_part(made.parts_s.get(part, 0.0), one.step_time.value or 0.0) for part in _PARTS]
     told: list[Content] = [made.bound, crossover_words(one.faster_from)]
     told += [one.fits or tag("span", "not judged", css="none")] if judged else []
     told += [made.domain, kind_badge(one.step_time.kind)]
     return [made.gpu_name, figures.shown(one.step_time), interval(one.step_time), *spans, *parts, *told]
+
+
+def _span(time: Estimate) -> Html:
+    """A run's time with its ends under it."""
+    return two_lines(lasting(time.value or 0.0), span_ends(time))
 
 
 def _part(time_s: float, whole_s: float) -> str:
@@ -180,7 +203,9 @@ def _gaps(works: Sequence[Forecasts]) -> Iterator[Html]:
         "Factors; they multiply to the speedup", ["Cause", "Factor", "Interval", "Why", "Kind"], groups, "tnntt"
     )
     yield tag("h3", "What the gap is made of")
-    yield figure(drawn, below, joined([kind_badge("predicted"), _GAP]))
+    level = _level(work.forecasts[0].gap.speedup for work in training if work.forecasts[0].gap)
+    note = _GAP if any(bar.line.estimate.low is not None for bar in bars) else _GAP + _ROUGH
+    yield figure(drawn, below, joined([kind_badge("predicted"), note.format(level=level)]))
 
 
 def _gap_heading(work: Forecasts) -> str:
@@ -197,7 +222,14 @@ def _bars(work: Forecasts) -> Iterator[Bar]:
         yield bar
         begin = bar.end
     if found:
-        yield Bar(Line(heading, "the whole", "product of the factors", found.speedup, ""), 1.0)
+        yield Bar(Line(heading, "the whole", "product of the factors", _whole(work.forecasts[0]), ""), 1.0)
+
+
+def _whole(one: Forecast) -> Estimate:
+    """The speedup; without an interval where the CPU's time is rough, as the GPU's alone would be no interval of it."""
+    assert one.gap is not None
+    found = one.gap.speedup
+    return found if is_told(one.cpu) else replace(found, low=None, high=None, level=None)
 
 
 def _factor(ratio: float) -> Estimate:
@@ -209,7 +241,7 @@ def _gap_rows(one: Forecast) -> Iterator[list[Content]]:
     for factor in one.gap.factors:
         made = _factor(factor.ratio)
         yield [factor.name, figures.shown(made), tag("span", "none", css="none"), factor.why, kind_badge("predicted")]
-    whole = one.gap.speedup
+    whole = _whole(one)
     yield [tag("b", "the whole"), figures.shown(whole), interval(whole), "", kind_badge(whole.kind)]
 
 
@@ -227,12 +259,25 @@ def _sweep(work: Forecasts) -> Iterator[Html]:
         return
     heads = ["Samples a step", "This CPU", *(one.prediction.gpu_name for one in work)]
     rows: list[list[Content]] = [
-        [figures.grouped(point.batch), figures.shown(point.cpu), *(figures.shown(one.sweep[place].gpu) for one in work)]
+        [figures.grouped(point.batch), _cpu_time(point.cpu), *(_timed(one.sweep[place].gpu) for one in work)]
         for place, point in enumerate(work.forecasts[0].sweep)
     ]
-    below = table("Step times by batch", heads, [Group("", rows)], "n" * len(heads))
+    level = _level(point.gpu for one in work for point in one.sweep)
+    told = [": times of a step by batch, with its ", level, "; of this CPU as the cell says"]
+    below = table(joined([kind_badge("predicted"), *told]), heads, [Group("", rows)], "t" + "n" * (len(heads) - 1))
     yield tag("h3", f"From which batch on a GPU is faster: {_without_batch(work.forecasts[0].prediction)}")
-    yield figure([chart], below, joined([kind_badge("predicted"), SWEEP_NOTE]))
+    yield figure([chart], below, joined([kind_badge("predicted"), SWEEP_NOTE.format(level=level)]))
+
+
+def _timed(time: Estimate) -> Html:
+    """A time with its interval under it."""
+    return two_lines(figures.shown(time), figures.ends(time))
+
+
+def _cpu_time(time: Estimate) -> Html:
+    """Whether this CPU's time was measured at the batch, carried over to it, or is rough."""
+    told = "measured" if time.kind == "measured" else "carried over" if is_told(time) else "rough"
+    return two_lines(figures.shown(time), told)
 
 
 def _shares(work: Forecasts) -> Iterator[Html]:
@@ -257,7 +302,8 @@ def _claims(claims: Sequence[Claim]) -> Iterator[Html]:
     values = [1.0, *(end for line in lines for end in extent(line.estimate))]
     axis = axis_around("speedup (logarithmic axis)", values, lambda value: f"{figures.tick(value)}×")
     drawn = rows_chart(lines, axis, "claims", "Published and predicted speedups")
-    note = joined([kind_badge("predicted"), _CLAIMS[0], kind_badge("published"), _CLAIMS[1]])
+    level = _level(line.estimate for line in lines)
+    note = joined([kind_badge("predicted"), _CLAIMS[0].format(level=level), kind_badge("published"), _CLAIMS[1]])
     groups = [Group(title(one.prediction), list(_claim_rows(one))) for one in claims]
     below = table("Speedups", ["GPU over", "Speedup", "Interval", "Source", "Kind"], groups, "tnntt")
     yield tag("h3", "The published speedups")
@@ -287,9 +333,8 @@ def _assumed(works: Sequence[Forecasts]) -> Html:
     """What was assumed, and what was not counted."""
     told: dict[str, Content] = {}
     for work in works:
-        for one in work:
-            for topic, said in one.prediction.assumed.items():
-                told.setdefault(f"{topic}: {said}", joined([tag("b", f"{topic}: "), said]))
+        for topic, said in assumed(work).items():
+            told.setdefault(f"{topic}: {said}", joined([tag("b", f"{topic}: "), said]))
         for name, where in work.uncounted.items():
             told.setdefault(name, joined([tag("b", "not counted: "), f"{name}, {where}"]))
     told["cpu"] = joined([tag("b", "this CPU: "), works[0].own.rates.source])

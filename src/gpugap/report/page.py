@@ -65,6 +65,7 @@ def render_page(
     foreseen: Foreseen = NOTHING,
     history: Overview | None = None,
     tunings: Sequence[Ladder] = (),
+    tuned_at: Sequence[str] = (),
 ) -> str:
     """The report on records as one self-contained HTML page; the same records give the same text.
 
@@ -75,14 +76,18 @@ def render_page(
         foreseen: predictions of memory and time, for sections of their own.
         history: of GPU memory, shown in a section of its own; left out where None.
         tunings: what tuning found, for a section of their own.
+        tuned_at: when its processes started, in ISO 8601; the header's dates where there are no records.
 
     Raises:
         MissingExtra: the packages that draw the charts are not installed.
     """
     contents = gather(records)
-    parts = {anchor: part for anchor, part in _sections(contents, command, foreseen, history, tunings) if part[1].text}
     lead = _lead(contents, foreseen, tunings)
-    header = joined([_header(contents, title, foreseen, lead), _links(parts)], Html("\n"))
+    moments = [record.started_at for record in contents.records] or list(tuned_at)
+    when = _dates(moments) if moments or foreseen == NOTHING else _without_records(foreseen)
+    found = _sections(contents, (command, when), foreseen, history, tunings)
+    parts = {anchor: part for anchor, part in found if part[1].text}
+    header = joined([_header(contents, (title, when), lead), _links(parts)], Html("\n"))
     main = joined([section(anchor, *part) for anchor, part in parts.items()], Html("\n"))
     body = joined([Html(_HATCH), tag("header", header), tag("main", main)], Html("\n"))
     style = resources.files(__package__).joinpath("style.css").read_text(encoding="utf-8")
@@ -96,12 +101,13 @@ def render_page(
     )
 
 
-def _header(contents: Contents, title: str, foreseen: Foreseen, lead: Html | None) -> Html:
+def _header(contents: Contents, about: tuple[str, str], lead: Html | None) -> Html:
+    """Title and dates, the answer, and what it stands on."""
+    title, when = about
     found: Answer = answer(contents)
     many = len(found.others) > _MANY
     others = [*([] if many else found.others), *found.beside]
-    measured = bool(contents.records) or foreseen == NOTHING
-    first = joined([tag("b", title), " · gpugap · ", _dates(contents) if measured else "nothing measured"])
+    first = joined([tag("b", title), " · gpugap · ", when])
     parts = [
         paragraph(first, "eyebrow"),
         tag("h1", found.lead if lead is None else lead),
@@ -111,6 +117,14 @@ def _header(contents: Contents, title: str, foreseen: Foreseen, lead: Html | Non
         items(found.flags, "flags"),
     ]
     return joined([part for part in parts if part.text], Html("\n"))
+
+
+def _without_records(foreseen: Foreseen) -> str:
+    """Whether what is predicted on a page without records stands on measured steps."""
+    times = [one.cpu for found in foreseen.forecasts for one in found]
+    times += [option.worker.step_time for plan in foreseen.plans for option in plan.pareto]
+    measured = any(time.kind == "measured" for time in times)
+    return "predicted, beside steps measured before" if measured else "nothing measured"
 
 
 def _lead(contents: Contents, foreseen: Foreseen, tunings: Sequence[Ladder]) -> Html | None:
@@ -133,9 +147,14 @@ def _links(parts: Mapping[str, tuple[str, Html]]) -> Html:
 
 
 def _sections(
-    contents: Contents, command: str, foreseen: Foreseen, history: Overview | None, tunings: Sequence[Ladder]
+    contents: Contents,
+    again: tuple[str, str],
+    foreseen: Foreseen,
+    history: Overview | None,
+    tunings: Sequence[Ladder],
 ) -> Iterator[tuple[str, tuple[str, Html]]]:
     """Anchor, title and content of every section; one without content is left out."""
+    command, when = again
     if contents.records:
         yield "speedups", ("Speedups", _speedups(contents))
         yield "times", ("Step times", _times(contents))
@@ -156,7 +175,7 @@ def _sections(
         yield "environment", ("Environment", environment_table(contents))
         yield "method", ("How it was measured", methods(contents, command))
     if contents.records or foreseen == NOTHING:
-        yield "again", ("Measure it again", _again(contents, command))
+        yield "again", ("Measure it again", _again(contents, command, when))
     else:
         yield "again", ("Ask again", tag("pre", tag("code", command)))
 
@@ -202,25 +221,27 @@ def _distributions(contents: Contents) -> Html:
     return joined(parts, Html("\n"))
 
 
-def _again(contents: Contents, command: str) -> Html:
-    versions = sorted({record.gpugap or UNKNOWN for record in contents.records}) or [UNKNOWN]
+def _again(contents: Contents, command: str, when: str) -> Html:
+    if not contents.records:
+        return joined([tag("pre", tag("code", command)), items([f"Measured: {when}."])], Html("\n"))
+    versions = sorted({record.gpugap or UNKNOWN for record in contents.records})
     sessions = list(dict.fromkeys(record.session for record in contents.records))
     named = joined([tag("code", name) for name in sessions], ", ")
     facts = [
         joined([f"Records written by gpugap: {', '.join(versions)}; this page by gpugap {__version__}."]),
-        joined([f"Measured: {_dates(contents)}."]),
+        joined([f"Measured: {when}."]),
         joined([figures.counted(len(sessions), "session"), ": " if sessions else "", named, "."]),
     ]
     return joined([tag("pre", tag("code", command)), items(facts)], Html("\n"))
 
 
-def _dates(contents: Contents) -> str:
-    """First to last start of the records, as they tell it."""
-    starts = sorted(record.started_at for record in contents.records if record.started_at)
+def _dates(moments: Sequence[str | None]) -> str:
+    """First to last start of processes, as they tell it."""
+    starts = sorted(moment for moment in moments if moment)
     if not starts:
         return "dates unknown"
     first, last = (_moment(starts[place]) for place in (0, -1))
-    missing = sum(record.started_at is None for record in contents.records)
+    missing = len(moments) - len(starts)
     some = f"; {figures.counted(missing, 'record')} undated" if missing else ""
     return f"{first} to {last}{some}" if first != last else f"{first}{some}"
 

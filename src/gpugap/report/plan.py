@@ -5,16 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from gpugap.core.units import duration
+from gpugap.core.units import significant
 from gpugap.plan import rows
 from gpugap.plan.api import Plan
 from gpugap.plan.option import Option
 from gpugap.report import figures
 from gpugap.report.charts import HOLLOW, Line, extent, rows_chart
-from gpugap.report.drawing import LEFT, WIDTH, axis_around, draw_free
+from gpugap.report.drawing import LEFT, WIDTH, axis_around, draw_free, ticks
 from gpugap.report.marks import LARGE, SMALL, Marks, Style
-from gpugap.report.markup import Content, Group, Html, figure, items, joined, kind_badge, table, tag
-from gpugap.report.plane import TO, Plane, apart, around
+from gpugap.report.markup import Content, Group, Html, figure, items, joined, kind_badge, table, tag, two_lines
+from gpugap.report.plane import FROM, TO, Plane, apart, around, clock, clock_ticks
+from gpugap.stats.propagation import scaled
 
 _HEIGHT = 380
 _RADII = (7.0, 16.0)
@@ -25,16 +26,20 @@ _BUSY: Style = {"fill": "var(--predicted)", "fill_opacity": 0.5}
 _QUIET: Style = {"fill": "var(--muted)", "font_size": 11, "text_anchor": "middle"}
 _WHISKER: Style = {"stroke": "var(--predicted)", "stroke_width": 1, "stroke_opacity": 0.45}
 _MOST_WEEKS, _WEEK, _DAY_S = 12, 18, 86400.0
+_ENDS = ("run takes", "cost USD", "kg CO2e")
+_FREE = 22.0
+"""What costs nothing stands so many pixels right of the axis's left end."""
 _DAYS = ("day 1", "2", "3", "4", "5", "6", "7")
 _PARETO = (
     ": one circle an option that no other beats in cost, time and carbon at once, with the number of its row; its area "
     "grows with the logarithm of its carbon. Hollow: from a predicted step time; solid: from a measured one. Lines "
-    "reach over both intervals. What costs nothing lies on the left edge. Prices are of the date in their row."
+    "reach over both intervals. What costs nothing stands at 0, before the axis begins. Prices are of the date in "
+    "their row."
 )
 _EVEN = (
     ": busy hours, as a share of the board's life, from which a board and a desktop around it cost less than renting "
-    "the same board on demand. Right of 1×, the dashed line, renting stays cheaper for its whole life. Drawn are the "
-    "boards that pay soonest."
+    "the same board on demand. Right of 100 %, the dashed line, renting stays cheaper for its whole life. Drawn are "
+    "the boards that pay soonest."
 )
 _CALENDAR = (
     ": sessions of the likely case, one line a week, from the day the run begins; limits as the service tells them."
@@ -48,6 +53,7 @@ def plan_section(plans: Sequence[Plan]) -> Html:
         run = one.ground.run
         if len(plans) > 1:
             parts.append(tag("h3", f"{one.workload}, batch {run.batch}, {run.epochs:g} × {run.samples} samples"))
+        parts.append(items([joined([tag("b", "Read with care: "), text]) for text in rows.cautions(one)], "flags"))
         note = joined([kind_badge("predicted"), _PARETO])
         parts.append(figure([_pareto(one, f"pareto{place}")], _options(one), note))
         parts.append(
@@ -55,7 +61,7 @@ def plan_section(plans: Sequence[Plan]) -> Html:
         )
         even = [found for found in one.break_even if found.utilization.value is not None]
         if even:
-            below = _table("Buying against renting", rows.EVEN_HEADER, rows.even_rows(one.break_even))
+            below = _even_table(one)
             parts.append(figure(_break_even(one, f"even{place}"), below, joined([kind_badge("predicted"), _EVEN])))
         free = next((found for found in (one.chosen, *one.pareto, *one.options) if found.sessions), None)
         if free is not None:
@@ -75,9 +81,12 @@ def plan_lead(plans: Sequence[Plan]) -> Html:
     one = plans[0]
     chosen = one.chosen
     words = {"cost": "Cheapest", "time": "Fastest", "carbon": "Least carbon"}
-    told = f": {chosen.worker.name}, {chosen.kind}, {chosen.where}; {rows.time_text(chosen.time)}"
-    money = f", USD {rows.money_text(chosen.cost)}. Predicted from step times, not yet run."
-    return joined([tag("b", words[one.ground.wish.goal]), told, money])
+    where = f": {chosen.worker.name}, {chosen.kind}, {chosen.where}; "
+    told = [
+        tag("b", text, css="predicted") for text in (rows.time_text(chosen.time), f"USD {rows.money_text(chosen.cost)}")
+    ]
+    last = f". Not run yet: from a {chosen.worker.step_time.kind} step time."
+    return joined([tag("strong", words[one.ground.wish.goal]), where, joined(told, ", "), last])
 
 
 def _table(caption: str, header: Sequence[str], lines: Sequence[rows.Row]) -> Html:
@@ -85,12 +94,28 @@ def _table(caption: str, header: Sequence[str], lines: Sequence[rows.Row]) -> Ht
 
 
 def _options(plan: Plan) -> Html:
+    """Every number with its ends under it, its step's kind and domain, and the date of its price."""
     lines: list[list[Content]] = []
     for one, row in zip(plan.pareto, rows.plan_rows(plan.pareto, plan.chosen), strict=True):
-        lines.append([*row[:-1], kind_badge(one.worker.step_time.kind)])
-    head = [name[:1].upper() + name[1:] for name in rows.PLAN_HEADER]
-    caption = f"Options that no other beats; → has the least {plan.ground.wish.goal}"
-    return table(caption, head, [Group("", lines)], "ttttnnnnnnnntt")
+        told = dict(zip(rows.PLAN_HEADER, row, strict=True))
+        ends = [two_lines(told[name], told[below]) for name, (_, below) in rows.PLAN_STACKS.items() if name in _ENDS]
+        kind = two_lines(kind_badge(one.worker.step_time.kind), one.worker.domain or "")
+        name = two_lines(f"{told['no']} {told['device']}", f"{told['what']}, {told['where']}")
+        lines.append([name, told["step"], *ends, told["kWh"], told["price of"], kind])
+    caption = (
+        f"Options that no other beats; → has the least {plan.ground.wish.goal}. Under each number its range, from what "
+        "is assumed; it claims no level."
+    )
+    head = ("Option", "Step", "Run takes", "Cost, USD", "kg CO2e", "kWh", "Price of", "Kind of the step")
+    return table(caption, head, [Group("", lines)], "tnnnnntt")
+
+
+def _even_table(plan: Plan) -> Html:
+    """Boards that pay soonest first."""
+    lines: list[list[Content]] = [list(row) for row in rows.even_rows(rows.soonest(plan.break_even))]
+    head = [name[:1].upper() + name[1:] for name in rows.EVEN_HEADER]
+    told = ": buying against renting, those that pay soonest first"
+    return table(joined([kind_badge("predicted"), told]), head, [Group("", lines)], "tnnnn")
 
 
 def _pareto(plan: Plan, name: str) -> Html:
@@ -98,8 +123,13 @@ def _pareto(plan: Plan, name: str) -> Html:
     paid = [end for one in shown for end in (one.cost.low, one.cost.value, one.cost.high) if end]
     spent = [end for one in shown for end in (one.time.low, one.time.value, one.time.high) if end]
     across = around(paid or [0.1, 10.0], 1.4)
-    plane = Plane((across[0] / 2, across[1]), around(spent or [1.0, 10.0], 1.3), _HEIGHT)
-    marks = [*plane.axes(("cost, USD", "time from begin to end"), (figures.tick, duration))]
+    plane = Plane((across[0] / 2.5, across[1]), around(spent or [1.0, 10.0], 1.3), _HEIGHT)
+    free = any(one.cost.value == 0 for one in shown)
+    columns = [cost for cost in ticks(*plane.x, TO - FROM) if not free or plane.across(cost) > FROM + 3 * _FREE]
+    levels = clock_ticks(*plane.y, plane.tall)
+    marks = [*plane.axes(("cost, USD", "time from begin to end"), (figures.tick, clock), columns, levels)]
+    if free:
+        marks.append(Marks("text", [{"y": plane.down(plane.y[0]) + 15, "text": "0"}], _QUIET, at=FROM + _FREE))
     numbered = [(number, one) for number, one in enumerate(plan.pareto, 1) if one in shown]
     for _, one in numbered:
         marks += _circle(plane, one, plan)
@@ -118,7 +148,8 @@ def _pareto(plan: Plan, name: str) -> Html:
 
 
 def _place(plane: Plane, one: Option) -> dict[str, float]:
-    return {"x": plane.across(one.cost.value or plane.x[0]), "y": plane.down(one.time.value or plane.y[0])}
+    across = plane.across(one.cost.value) if one.cost.value else FROM + _FREE
+    return {"x": across, "y": plane.down(one.time.value or plane.y[0])}
 
 
 def _circle(plane: Plane, one: Option, plan: Plan) -> Iterator[Marks]:
@@ -145,17 +176,17 @@ def _break_even(plan: Plan, name: str) -> list[Html]:
             "Owning is cheaper from",
             one.name,
             f"rent USD {rows.money_text(one.rent)} an hour",
-            one.utilization,
-            f"{rows.span_text(one.hours)} h",
+            scaled(one.utilization, 100.0, "%", one.utilization.method),
+            "" if one.hours.value is None else f"from {significant(one.hours.value)} h",
         )
         for one in rows.first_even(plan.break_even)[0]
         if one.utilization.value is not None
     ]
-    values = [1.0, *(end for line in lines for end in extent(line.estimate))]
+    values = [100.0, *(end for line in lines for end in extent(line.estimate))]
     axis = axis_around(
-        "busy hours as a share of the board's life (logarithmic axis)", values, lambda value: f"{figures.tick(value)}×"
+        "busy hours as a share of the board's life (logarithmic axis)", values, lambda value: f"{figures.tick(value)} %"
     )
-    return rows_chart(lines, axis, name, "Break-even")
+    return rows_chart(lines, axis, name, "Break-even", base=100.0)
 
 
 def _calendar(option: Option, name: str) -> Html:
@@ -184,7 +215,9 @@ def _calendar(option: Option, name: str) -> Html:
             Marks("text", [{"y": 26 + _WEEK * week + 6, "text": f"week {week + 1}"}], SMALL, at=LEFT - 60, limit=54)
         )
     left_out = option.sessions[-1].day // 7 + 1 - weeks
-    told = f"{len(option.sessions)} sessions" + (f"; {left_out} more weeks are not drawn" if left_out > 0 else "")
+    told = figures.counted(len(option.sessions), "session") + (
+        f"; {left_out} more weeks are not drawn" if left_out > 0 else ""
+    )
     marks.append(Marks("text", [{"y": 32, "text": option.where}], LARGE, at=6, limit=LEFT - 80))
     marks.append(Marks("text", [{"y": 47, "text": told}], SMALL, at=6, limit=LEFT - 80))
     return draw_free(marks, max(height, 60), name, f"Calendar of {option.where}: {told}, {rows.time_text(option.time)}")

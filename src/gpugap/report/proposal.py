@@ -55,7 +55,7 @@ def justification(about: Purpose, found: Request, ground: Ground) -> Iterator[st
     run, chosen = ground.run, found.chosen
     yield (
         f"{about.workload}, {about.mode} in {about.precision}: {run.epochs:g} epochs of {run.samples} samples at batch "
-        f"{run.batch} are {run.steps} steps a run; {found.runs} runs are asked for. Epochs are the applicant's own "
+        f"{run.batch} are {run.steps} steps a run; runs asked for: {found.runs}. Epochs are the applicant's own "
         f"knowledge and hold for this batch size."
     )
     limit = f", bound by {chosen.bound}" if chosen.bound else ""

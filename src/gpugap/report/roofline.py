@@ -24,8 +24,8 @@ _DOT: Style = {"fill": "var(--predicted)", "fill_opacity": 0.22, "stroke": "var(
 ROOFLINE_NOTE = (
     ": one dot a size of operator that multiplies, its area the share of the time on the first GPU; hollow diamonds: "
     "the whole step on each GPU. Lines: the data sheet's roof of each GPU, bandwidth on the slope, peak on the level; "
-    "that of the first is solid. Operators that multiply nothing have no place here: they are bound by bytes or "
-    "launches."
+    "that of the first is solid. Counted are the products of a direct convolution: kernels that need fewer (Winograd) "
+    "lie above the roof. Operators that multiply nothing have no place here: they are bound by bytes or launches."
 )
 
 

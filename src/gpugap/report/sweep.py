@@ -17,13 +17,15 @@ from gpugap.study.forecasts import Forecast, crossover_words, is_told
 _HEIGHT = 330
 _GPU: Style = {"stroke": "var(--predicted)", "stroke_width": 1.6, "stroke_dasharray": "6 4"}
 _BAND: Style = {"fill": "var(--predicted)", "fill_opacity": 0.12}
+_SLICES = 8
+"""Of the band between two batches."""
 _CPU: Style = {"stroke": "var(--muted)", "stroke_width": 1.6, "stroke_dasharray": "2 3"}
 _DOT: Style = {"fill": "var(--measured)", "stroke": "var(--bg)"}
 _DROP: Style = {"stroke": "var(--fg)", "stroke_width": 1, "stroke_dasharray": "2 2"}
 SWEEP_NOTE = (
-    ": dashed, each GPU with its interval. Dotted: this CPU; solid dots are measured, other batches are carried over "
-    "from the nearest of them by what this CPU can do at best. Without any measured, it is rough: mostly too fast, "
-    "so the batch from which on a GPU is faster is mostly too late. A dropped line marks that batch."
+    ": dashed, each GPU with its {level} as a band. Dotted: this CPU; solid dots are measured, other batches are "
+    "carried over from the nearest of them by what this CPU can do at best. Without any measured, it is rough: mostly "
+    "too fast, so the batch from which on a GPU is faster is mostly too late. A dropped line marks that batch."
 )
 
 
@@ -70,13 +72,20 @@ def _line(plane: Plane, times: Sequence[tuple[int, Estimate]], series: str) -> l
 def _gpu(plane: Plane, one: Forecast, series: str) -> Iterator[Marks]:
     band: list[Row] = []
     for a, b in pairwise(one.sweep):
-        ends = [[(end or 0.0) / p.batch for end in (p.gpu.low, p.gpu.high)] for p in (a, b)]
-        low, high = ((ends[0][side] * ends[1][side]) ** 0.5 for side in (0, 1))
-        if low > 0:
-            places = {"x": plane.across(a.batch), "x2": plane.across(b.batch)}
-            band.append({**places, "y": plane.down(high), "y2": plane.down(low)})
+        ends = [[plane.down(end / p.batch) for end in (p.gpu.high, p.gpu.low) if end] for p in (a, b)]
+        if all(len(pair) == 2 for pair in ends):
+            band += _slices((plane.across(a.batch), plane.across(b.batch)), *ends)
     yield Marks("rect", band, _BAND)
     yield Marks("line", _line(plane, [(point.batch, point.gpu) for point in one.sweep], series), _GPU)
+
+
+def _slices(across: tuple[float, float], left: Sequence[float], right: Sequence[float]) -> Iterator[Row]:
+    """The band between two batches, as narrow rectangles along both of its lines."""
+    wide = (across[1] - across[0]) / _SLICES
+    for place in range(_SLICES):
+        share = (place + 0.5) / _SLICES
+        high, low = (a + share * (b - a) for a, b in zip(left, right, strict=True))
+        yield {"x": across[0] + place * wide, "x2": across[0] + (place + 1) * wide, "y": high, "y2": low}
 
 
 def _crossing(plane: Plane, one: Forecast) -> Iterator[Marks]:

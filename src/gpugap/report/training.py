@@ -13,8 +13,8 @@ from gpugap.explain.cells import CellSummary
 from gpugap.explain.inside import time_to_accuracy
 from gpugap.report import figures, names
 from gpugap.report.contents import Contents
-from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw
-from gpugap.report.marks import HEAD, LARGE, SMALL, Marks, Row, Style
+from gpugap.report.drawing import LEFT, RIGHT, WIDTH, Axis, axis_around, draw, headings
+from gpugap.report.marks import LARGE, SMALL, Marks, Row, Style
 from gpugap.report.markup import (
     Content,
     Group,
@@ -97,10 +97,10 @@ def _chart(cells: Sequence[CellSummary], contents: Contents, looks: Sequence[flo
     most = max(FEWEST, MOST_ON_PAGE // sum(len(runs(cell)) for cell in cells))
     drawn = []
     for place, groups in enumerate(sheets(cells, lambda cell: names.heading(cell.cell), _HEADING, _TALL + _GAP)):
-        placed, headings, height = laid_out(groups, _HEADING, _TALL + _GAP)
+        placed, heads, height = laid_out(groups, _HEADING, _TALL + _GAP)
         lanes = [_Lane(one, middle - (_TALL + _GAP) / 2, time_to_accuracy(one)) for middle, one in placed]
         marks = [
-            Marks("text", headings, HEAD, at=6 - LEFT, limit=LEFT + WIDTH),
+            *headings(heads, (axis.low, axis.high), -LEFT),
             *_labels(lanes, contents),
             *(part for lane in lanes for part in (*_frame(lane, axis), *_time(lane), *_runs(lane, axis, most))),
         ]

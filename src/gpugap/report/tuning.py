@@ -61,13 +61,15 @@ def tuning_section(ladders: Sequence[Ladder], forecasts: Sequence[Forecasts] = (
 def tuning_lead(ladders: Sequence[Ladder]) -> Html:
     """The answer of a page that is about tuning alone."""
     said = [
-        joined([tag("b", _title(one)), f": {figures.full(one.whole.gain)}, {one.whole.verdict}"]) for one in ladders
+        joined([tag("strong", _title(one)), ": ", tag("b", figures.full(one.whole.gain)), f", {one.whole.verdict}"])
+        for one in ladders
     ]
     return joined(["Tuned, against as it comes: ", joined(said, "; ")])
 
 
 def _title(one: Ladder) -> str:
-    return f"{names.work(one.cell)}, batch {one.cell.batch}"
+    how = {"torch": "", "null": ", no framework: a check of the pipeline"}
+    return f"{names.work(one.cell)}, batch {one.cell.batch}{how.get(one.cell.framework, f', {one.cell.framework}')}"
 
 
 def _bars(one: Ladder) -> Iterator[Bar]:

@@ -26,7 +26,7 @@ from gpugap.plan.run import MOST_EPOCHS, MOST_SAMPLES, Run
 from gpugap.predict.fit import judge
 from gpugap.predict.totals import Totals
 from gpugap.store.exchange import read_file
-from gpugap.study.access_rows import GROUP_HEADER, group_rows
+from gpugap.study.access_rows import GROUP_HEADER, IMBALANCE_HEADER, group_rows, imbalance_rows
 from gpugap.study.calibration import gpu_of
 from gpugap.study.fit import target_of
 from gpugap.study.tracing import DEFAULT_BATCH, Tracer, check_names
@@ -112,10 +112,17 @@ class Access:
         }
 
     def __repr__(self) -> str:
-        return text_table(GROUP_HEADER, group_rows(self.runs))
+        return text_table(*self._table())
 
     def _repr_html_(self) -> str:
-        return html_table(GROUP_HEADER, (tuple(map(html.escape, row)) for row in group_rows(self.runs)))
+        header, rows = self._table()
+        return html_table(header, (tuple(map(html.escape, row)) for row in rows))
+
+    def _table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        """The runs, or without one who holds known compute."""
+        if self.runs:
+            return GROUP_HEADER, group_rows(self.runs)
+        return IMBALANCE_HEADER, imbalance_rows(self.imbalance)
 
 
 def access(  # noqa: PLR0913 - keyword-only choices with defaults

@@ -102,12 +102,6 @@ def tiers_left_out(run: Terms) -> list[str]:
     return [f"{', '.join(dict.fromkeys(names))}: {reason}" for reason, names in by_reason.items()]
 
 
-def filled_columns(header: Row, rows: Sequence[Row]) -> tuple[Row, list[Row]]:
-    """A table without the columns in which nothing stands."""
-    kept = [place for place in range(len(header)) if any(row[place] for row in rows)]
-    return tuple(header[place] for place in kept), [tuple(row[place] for place in kept) for row in rows]
-
-
 def imbalance_rows(views: Sequence[Imbalance]) -> list[Row]:
     """Each view with its top shares, one a line, as `IMBALANCE_HEADER` names them."""
     rows: list[Row] = []

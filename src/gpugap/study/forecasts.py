@@ -11,8 +11,8 @@ from typing import Any
 from gpugap.catalog import gpu
 from gpugap.core.errors import BadValue, UnknownName
 from gpugap.core.estimate import Estimate
-from gpugap.core.table import html_table, text_table
-from gpugap.core.units import UNKNOWN, duration, seconds, significant
+from gpugap.core.table import filled_columns, html_table, text_table
+from gpugap.core.units import UNKNOWN, lasting, seconds, significant
 from gpugap.explain.crossover import CpuTimes, SweepPoint
 from gpugap.explain.gap import Gap, kind_shares, module_shares
 from gpugap.predict.fit import FitVerdict
@@ -26,6 +26,7 @@ PREDICT_HEADER = (
     "samples/s",
     "epoch",
     "run",
+    "run from – to",
     "bound by",
     "faster from batch",
     "memory",
@@ -33,6 +34,9 @@ PREDICT_HEADER = (
     "kind",
 )
 PREDICT_NUMBERS = frozenset({"step time", "interval", "samples/s", "epoch", "run"})
+PREDICT_SPARE = frozenset({"samples/s", "epoch", "bound by"})
+PREDICT_STACKS = {"step time": ("", "interval"), "run": ("", "run from – to")}
+"""Columns that a narrow terminal does without, and under which another one stands there."""
 LEAST_SHARE = 5e-4
 """Parts of a step below this share are not worth a word."""
 RUN_NOTE = "steps alone: input pipeline, evaluation and start-up are not in it"
@@ -162,10 +166,13 @@ class Forecasts:
         }
 
     def __repr__(self) -> str:
-        return text_table(PREDICT_HEADER, predict_rows(self))
+        header, rows = filled_columns(PREDICT_HEADER, predict_rows(self))
+        return f"{text_table(header, rows)}\n{levels_told(self)}".rstrip()
 
     def _repr_html_(self) -> str:
-        return html_table(PREDICT_HEADER, (tuple(map(html.escape, row)) for row in predict_rows(self)))
+        header, rows = filled_columns(PREDICT_HEADER, predict_rows(self))
+        told = html.escape(levels_told(self))
+        return html_table(header, (tuple(map(html.escape, row)) for row in rows)) + (f"<p>{told}</p>" if told else "")
 
 
 def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
@@ -174,11 +181,12 @@ def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
     rough = "" if is_told(cpu) else "roughly "
     own = f"this CPU {found.own.setup}".strip()
     rate = f"{rough}{significant(batch / cpu.value)}" if cpu.value else UNKNOWN
+    blank = [""] * (len(PREDICT_HEADER) - 5)
     rows: list[tuple[str, ...]] = [
-        (own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, "", "", "", "", "", "", cpu.kind.upper())
+        (own, f"{rough}{estimate_text(cpu)}", interval_text(cpu), rate, *blank, cpu.kind.upper())
     ]
     for one in found:
-        lasts = [_span(time) for time in (one.epoch_time, one.run_time)]
+        lasts = [_span(time) for time in (one.epoch_time, one.run_time)] + [span_ends(one.run_time)]
         told = (
             one.prediction.bound,
             crossover_words(one.faster_from),
@@ -189,6 +197,25 @@ def predict_rows(found: Forecasts) -> list[tuple[str, ...]]:
         numbers = (estimate_text(one.step_time), interval_text(one.step_time), significant(one.throughput.value or 0))
         rows.append((one.prediction.gpu_name, *numbers, *lasts, *told))
     return rows
+
+
+def levels_told(found: Forecasts) -> str:
+    """The levels of the intervals: ``intervals: 90 % predicted, 95 % measured``; empty without any."""
+    every = [time for one in found for time in (one.step_time, one.cpu)]
+    levels = {time.kind: f"{100 * time.level:g} % {time.kind}" for time in every if time.level is not None}
+    return f"intervals: {', '.join(levels.values())}" if levels else ""
+
+
+def assumed(found: Forecasts) -> dict[str, str]:
+    """What was assumed, each once, with the GPUs that it holds for where it does not hold for all."""
+    every: dict[tuple[str, str], list[str]] = {}
+    for one in found:
+        for topic, said in one.prediction.assumed.items():
+            every.setdefault((topic, said), []).append(one.prediction.gpu_name)
+    return {
+        topic if len(gpus) == len(found) else f"{topic} on {', '.join(gpus)}": said
+        for (topic, said), gpus in every.items()
+    }
 
 
 def why(one: Forecast, most_kinds: int) -> Iterator[str]:
@@ -229,7 +256,14 @@ def crossover_words(found: Estimate) -> str:
 
 
 def _span(time: Estimate | None) -> str:
-    return "" if time is None or time.value is None else duration(time.value)
+    return "" if time is None or time.value is None else lasting(time.value)
+
+
+def span_ends(time: Estimate | None) -> str:
+    """The ends of a run's time: ``54 min 45 s – 1 h 17 min``; empty without an interval."""
+    return (
+        "" if time is None or time.low is None or time.high is None else f"{lasting(time.low)} – {lasting(time.high)}"
+    )
 
 
 def times(step: Estimate, count: float, unit: str = "s", how: str = RUN_NOTE) -> Estimate:

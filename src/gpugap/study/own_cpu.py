@@ -211,8 +211,9 @@ def _place(one: OwnCpu) -> tuple[bool, str]:
 
 
 def setup_of(cell: Cell) -> str:
-    """How a cell was run on the CPU, in words of its own: ``fp32 tuned-basic``."""
-    words = [cell.precision, cell.tuning or "", cell.execution if cell.execution != "eager" else ""]
+    """How a cell was run on the CPU, in words of its own: ``fp32 tuned-basic``, ``jax fp32 default jit``."""
+    words = [cell.framework if cell.framework != "torch" else "", cell.precision, cell.tuning or "as recorded"]
+    words.append((cell.execution or "") if cell.execution != "eager" else "")
     return " ".join(word for word in words if word)
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gpugap.catalog import Catalog, Gpu, match_cpu
 from gpugap.core.attention import Capability
-from gpugap.core.cell import Cell
 from gpugap.core.errors import Unsupported
 from gpugap.core.estimate import Estimate
 from gpugap.core.oplist import OpList
@@ -25,7 +24,7 @@ from gpugap.predict.prediction import Prediction
 from gpugap.predict.totals import Totals
 from gpugap.stats.propagation import assumed, product, total
 from gpugap.study.calibration import gpu_of
-from gpugap.study.own_cpu import Ran
+from gpugap.study.own_cpu import Ran, setup_of
 from gpugap.study.tracing import Tracer
 
 if TYPE_CHECKING:
@@ -217,8 +216,8 @@ def cpu_workers(runs: Sequence[Ran], known: Catalog) -> Iterator[Worker]:
         else:
             power = chip_power(one.environment, known)
         yield Worker(
-            f"cpu {setup_words(one.cell)}",
-            f"this CPU, {setup_words(one.cell)}",
+            f"cpu {setup_of(one.cell)}",
+            f"this CPU, {setup_of(one.cell)}",
             None,
             1,
             one.step_time,
@@ -240,11 +239,3 @@ def chip_power(environment: Mapping[str, Any], known: Catalog) -> Estimate:
     cores = float(about.get("usable_cores") or 1)
     tdp_w, chip_cores = (chip.tdp_w, chip.cores) if chip else (None, cores)
     return cpu_power(tdp_w, cores, chip_cores=chip_cores, shared=bool(environment.get("virtual_machine")))
-
-
-def setup_words(cell: Cell) -> str:
-    """How a cell ran, shortly: ``default``, ``tuned-basic bf16``."""
-    words = [cell.tuning or "as recorded", cell.precision if cell.precision != "fp32" else ""]
-    words.append(cell.framework if cell.framework != "torch" else "")
-    words.append(cell.execution if cell.execution and cell.execution != "eager" else "")
-    return " ".join(word for word in words if word)

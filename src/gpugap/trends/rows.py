@@ -19,7 +19,9 @@ PROJECTION_NUMBERS = "projected,90 % interval,bootstrap of the model,raw cubic"
 SCORED_HEADER = ("date", "what", "came", "projected", "90 % interval", "off by", "inside")
 SCORED_NUMBERS = "came,projected,90 % interval,off by"
 OVERVIEW_HEADER = ("series", "points", "last", "date", "projected", "for", "90 % interval", "model", "raw cubic")
-OVERVIEW_NUMBERS = "points,last,projected,90 % interval,raw cubic"
+OVERVIEW_NUMBERS = frozenset({"points", "last", "projected", "90 % interval", "raw cubic"})
+OVERVIEW_SPARE = frozenset({"points", "model", "raw cubic"})
+"""Columns that a narrow terminal does without."""
 FITS_HEADER = ("network", "need", "least – most", "data center", "consumer", "median owner")
 
 _CORRELATED, _COVERS, _RATIO = 0.5, 0.8, 1e6
