@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 import warnings
@@ -22,9 +23,9 @@ from gpugap.core.step import Step
 from gpugap.frameworks.torch.step import body
 from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
 from gpugap.frameworks.torch.trace.guessed import Guessed
-from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, described, on_host
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, check_optimizer, described, on_host
 from gpugap.frameworks.torch.trace.recorder import Places, Recorder
-from gpugap.frameworks.torch.trace.sources import Source, with_batch
+from gpugap.frameworks.torch.trace.sources import Source, check_alone, with_batch
 from gpugap.frameworks.torch.trace.stand_ins import stand_ins
 from gpugap.frameworks.torch.trace.variants import changed, micro_steps
 from gpugap.frameworks.torch.trace.wish import Wish
@@ -66,6 +67,10 @@ def _as_on_gpu(fake: FakeTensorMode, attention: Attention) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # torch's own, copying modules
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # hooks tell modules apart, compiled or not
+        log = logging.getLogger(FakeTensorMode.__module__)  # prints a traceback for what is told in one line below
+        stack.callback(log.setLevel, log.level)
+        log.setLevel(logging.CRITICAL)
         for context in (stand_ins(), autocast_as_on_cuda(), kernels_as_on_cuda(attention), fake):
             stack.enter_context(context)
         yield
@@ -82,9 +87,13 @@ def _told(name: str) -> Iterator[None]:
         message = f"{name} ends the program{_place(error)}: {_line(error)}"
         raise BadStepFile(message, "return a step; neither exit nor parse a command line there") from error
     except Exception as error:
+        if "SparseTensorImpl" in str(error):
+            message = f"{name} uses sparse tensors{_place(error)}, whose memory is not modeled"
+            raise Unsupported(message, "sparse=False in embeddings, or gpugap measure") from error
         if any(mark in str(error) for mark in _NO_CUDA):
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
             raise Unsupported(message, "use the device that make_step is given") from error
+        check_alone(error)
         raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
 
 
@@ -128,9 +137,9 @@ class _Run:
     def oplist(self, batch: int) -> OpList:
         """The record of the second run."""
         setting = Setting(self._wish.precision, channels_last=self._wish.channels_last)
-        once = body(self._step, setting, "cpu", micro_steps(self._wish))
-        guessed = self._first_run(once)
         recorder = Recorder(Places(dict(self._module_names())))
+        once = body(self._step, setting, "cpu", micro_steps(self._wish), lambda made: recorder.results(_tensors(made)))
+        guessed = self._first_run(once)
         self._hold(recorder)
         guessed.find(recorder)
         with self._watched(recorder), guessed.watched(), recorder:
@@ -186,6 +195,7 @@ class _Run:
         """An optimizer that only the step's own body knows of is met when it begins to work."""
         if optimizer in self._optimizers:
             return
+        check_optimizer(optimizer)
         self._optimizers.append(optimizer)
         as_on_gpu(optimizer)
         for group in optimizer.param_groups:
@@ -252,6 +262,17 @@ class _Run:
             for hook in hooks:
                 hook.remove()
 
+    def _assumed(self) -> Iterator[tuple[str, str]]:
+        modules = [module for model in self._models for module in model.modules()]
+        if self._wish.channels_last:
+            yield "memory format", "channels last"
+        if any(isinstance(module, nn.RNNBase) for module in modules):
+            yield "recurrent layers", "single operations, where cuDNN has kernels that keep other tensors"
+        if any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in modules):
+            yield "torch.compile", "not compiled: every operation by itself, with the memory it takes so"
+        if self._step.run is not None and self._wish.precision in ("bf16", "fp16"):
+            yield "autocast", "over all that the step's own body does, its backward pass and optimizer too"
+
     def _written(self, recorder: Recorder, batch: int) -> OpList:
         trained = self._wish.mode == "train"
         counts = recorder.uncounted
@@ -265,7 +286,7 @@ class _Run:
             ops=tuple(recorder.ops),
             storages=tuple(recorder.storages()),
             attention=dict(self._attention.calls),
-            assumed={"memory format": "channels last"} if self._wish.channels_last else {},
+            assumed=dict(self._assumed()),
             uncounted={name: f"{count} ×, first at {recorder.first_met[name]}" for name, count in counts.items()},
         )
 

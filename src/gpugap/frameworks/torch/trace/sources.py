@@ -5,8 +5,10 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -83,8 +85,22 @@ def _fake(step: Step, mode: FakeTensorMode) -> Step:
         with FakeCopyMode(mode):
             return copy.deepcopy(step)
     except Exception as error:
+        check_alone(error)
         message = f"the step cannot be copied: {type(error).__name__}: {error}"
         raise Unsupported(message, "give it as FILE.py:make_step, which builds it anew") from error
+
+
+def check_alone(error: Exception) -> None:
+    """Says it where an error is of a model that several processes share.
+
+    Raises:
+        Unsupported: torch.distributed has raised it.
+    """
+    files = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+    if any("torch" in parts and ("distributed" in parts or "distributed.py" in parts) for parts in files):
+        message = "DistributedDataParallel and FSDP are not traced: they need other processes"
+        remedy = "give the model without them; the first adds buckets as large as the gradients"
+        raise Unsupported(message, remedy) from error
 
 
 def _guarded(make: Callable[[], Step]) -> Step:
