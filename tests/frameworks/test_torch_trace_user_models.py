@@ -78,6 +78,38 @@ def test_a_trace_agrees_with_real_allocations(make):
     assert {op.name for op in found.ops}.isdisjoint({"aten.t", "aten.set_"})
 
 
+AT_IMPORT = nn.Sequential(nn.Linear(32, 64), nn.ReLU(), nn.Linear(64, 8))
+
+
+def made_before(batch: int) -> Step:
+    """Its model was there before ``make_step`` was called."""
+    return Step(AT_IMPORT, torch.zeros(batch, 32), torch.sum, adam(AT_IMPORT))
+
+
+def lazy(batch: int) -> Step:
+    """Lazy modules cannot be made of fake tensors."""
+    model = nn.Sequential(nn.LazyLinear(64), nn.ReLU(), nn.LazyLinear(8))
+    model(torch.zeros(1, 32))
+    return Step(model, torch.zeros(batch, 32), torch.sum, adam(model))
+
+
+@pytest.mark.parametrize("make", [made_before, lazy])
+def test_models_that_are_built_with_memory(make):
+    found = traced(make).first
+    assert not disagreement(found, real_peaks(make(BATCH), "fp32"))
+    assert found.role_bytes("parameter") == 4 * (33 * 64 + 65 * 8)
+    assert type(AT_IMPORT[0].weight.grad) in (type(None), torch.Tensor)
+
+
+def test_what_fails_with_memory_too_is_told_as_it_fails_there():
+    def make(batch: int) -> Step:
+        nn.Linear(4, 4)(torch.zeros(batch, 5))
+        raise AssertionError("is not reached")
+
+    with pytest.raises(Unsupported, match=r"mat1 and mat2 shapes cannot be multiplied \(4x5 and 4x4\)"):
+        traced(make)
+
+
 def test_many_traces_of_copied_modules_in_one_process():
     """What torch copies of a fake tensor are bytes that are not there: the process died of it, some traces later."""
     first = traced(encoder).first
@@ -256,3 +288,40 @@ def test_outputs_with_a_name_are_held_until_the_step_ends():
     assert likely.roles_bytes["temporary"] - least.roles_bytes["temporary"] == outputs
     parts = wish(accumulation=2)
     assert [s.memory_bytes for s in parts.storages if s.result] == [outputs // 2]  # of the last part alone
+
+
+class Block(nn.Module):
+    """A block of Megatron's as Korthikanti et al. 2022 (arXiv:2205.05198) count it, attention written out."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads, self.norm1, self.norm2 = heads, nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.out = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.up, self.down = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        batch, length, width = x.shape
+        shape = (batch, length, 3, self.heads, width // self.heads)
+        q, k, v = self.qkv(self.norm1(x)).view(shape).permute(2, 0, 3, 1, 4)
+        scores = functional.dropout((q @ k.transpose(-1, -2) * shape[-1] ** -0.5).softmax(-1), 0.1)
+        x = x + functional.dropout(self.out((scores @ v).transpose(1, 2).reshape(x.shape)), 0.1)
+        return x + functional.dropout(self.down(functional.gelu(self.up(self.norm2(x)))), 0.1)
+
+
+@pytest.mark.parametrize("length", [64, 512])
+def test_activations_of_a_transformer_layer_by_the_published_formula(length: int):
+    """s b h (34 + 5 a s / h) bytes a layer in half precision."""
+    width, heads = 256, 8
+
+    def kept(blocks: int) -> int:
+        def make(batch: int) -> Step:
+            model = nn.Sequential(*(Block(width, heads) for _ in range(blocks))).half()
+            return Step(model, torch.zeros(batch, length, width, dtype=torch.half), torch.sum, adam(model))
+
+        found = traced(make).first
+        begin = next(place for place, op in enumerate(found.ops) if op.phase == "backward")
+        alive = (s for s in found.storages if 0 <= s.born < begin and (s.died is None or s.died > begin))
+        return sum(s.memory_bytes for s in alive)
+
+    by_formula = length * BATCH * width * (34 + 5 * heads * length / width)
+    assert kept(3) - kept(2) == pytest.approx(by_formula, rel=0.002)
