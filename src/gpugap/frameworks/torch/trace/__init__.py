@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -49,7 +50,7 @@ def trace(source: Source, wish: Wish) -> Traced:
     part = -(-wish.batch // wish.accumulation)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     attention = Attention(wish.capability, wish.attention)
-    with _told(source.name), _as_on_gpu(fake, attention):
+    with _told(source.name), _exits_raise(), _as_on_gpu(fake, attention):
         step = _checked(source.build(part, fake), wish, source.name)
         first = _Run(changed(step, wish), wish, source.name, attention).oplist(wish.batch)
         if not wish.both:
@@ -74,6 +75,23 @@ def _as_on_gpu(fake: FakeTensorMode, attention: Attention) -> Iterator[None]:
         for context in (stand_ins(), autocast_as_on_cuda(), kernels_as_on_cuda(attention), fake):
             stack.enter_context(context)
         yield
+
+
+@contextmanager
+def _exits_raise() -> Iterator[None]:
+    """``os._exit`` in this process raises, where it would end it with the exit code of a step that fits."""
+    leave, own = os._exit, os.getpid()
+
+    def raises(status: int) -> NoReturn:
+        if os.getpid() != own:
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = raises
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 @contextmanager
