@@ -184,7 +184,8 @@ def loop(step: Step, precision: str, parts: int = 1) -> Callable[[], Any]:
         optimizer.zero_grad(set_to_none=True)
         for _ in range(parts):
             with torch.autocast("cpu", half, enabled=half is not None):
-                loss = step.loss(call(), *targets) / parts
+                loss = step.loss(call(), *targets)
+                loss = loss / parts if parts > 1 else loss
             scaler.scale(loss).backward()
         scaler.step(optimizer)
         scaler.update()

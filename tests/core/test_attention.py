@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,11 +36,12 @@ T4, V100, P100, A100, RTX_3090, H100, K80 = (7, 5), (7, 0), (6, 0), (8, 0), (8, 
         ({"head": 256, "dropout": True}, RTX_3090, "efficient"),
         ({"head": 256, "dropout": True, "training": False}, RTX_3090, "flash"),
         ({"head": 256, "dropout": True}, A100, "flash"),
+        ({"barred": ("flash",)}, A100, "efficient"),
+        ({"barred": ("flash", "efficient")}, A100, "math"),
     ],
 )
 def test_kernel(changes: dict, capability: tuple[int, int], kernel: str):
-    call = AttentionCall(**{name: changes.get(name, getattr(PLAIN, name)) for name in AttentionCall.__slots__})
-    assert attention_kernel(call, capability) == kernel
+    assert attention_kernel(replace(PLAIN, **changes), capability) == kernel
 
 
 @pytest.mark.parametrize(
@@ -55,8 +58,7 @@ def test_kernel(changes: dict, capability: tuple[int, int], kernel: str):
     ],
 )
 def test_whether_a_kernel_runs(kernel: str, changes: dict, capability: tuple[int, int], there: bool):
-    call = AttentionCall(**{name: changes.get(name, getattr(PLAIN, name)) for name in AttentionCall.__slots__})
-    assert runs(kernel, call, capability) is there
+    assert runs(kernel, replace(PLAIN, **changes), capability) is there
 
 
 CALLS = st.builds(
@@ -66,6 +68,7 @@ CALLS = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.sampled_from([(), ("flash",), ("efficient",), ("flash", "efficient")]),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections import OrderedDict, UserDict, namedtuple
 from types import MappingProxyType
@@ -43,7 +44,15 @@ def leaves_in_its_loss(batch: int) -> Step:
     return made
 
 
-@pytest.mark.parametrize("make", [leaves, parses, leaves_in_its_loss])
+def leaves_at_once(batch: int) -> Step:
+    """A child of its own may."""
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
+        os._exit(0)
+    os._exit(3)
+
+
+@pytest.mark.parametrize("make", [leaves, parses, leaves_in_its_loss, leaves_at_once])
 def test_a_step_that_exits_is_told_with_its_line(make, capsys):
     with pytest.raises(BadStepFile, match="SystemExit") as error:
         trace(of_factory("train.py:make_step", lambda batch, _: make(batch)), Wish(2))

@@ -13,6 +13,7 @@ from gpugap.predict import largest
 from gpugap.predict.fit import Fit, batch_words, budget, judge, suits
 from gpugap.predict.largest import largest_batch
 from gpugap.predict.memory import GIB, Target, memory
+from gpugap.predict.workspace import assumptions
 
 A100 = (8, 0)
 
@@ -90,6 +91,15 @@ def test_the_last_batch_before_the_first_that_does_not_fit_counts(monkeypatch, g
     monkeypatch.setattr(largest, "Totals", Bumpy)
     found = largest_batch(both(4, 8), budget(gib * GIB, A100))
     assert (found.low, found.value, found.high) == ends
+
+
+def test_a_batch_asked_for_that_fits_is_safe_where_a_smaller_one_is_not(monkeypatch):
+    """The verdict is about it; ``FITS ... 6 (safe 4)`` would contradict itself."""
+    monkeypatch.setattr(largest, "Totals", Bumpy)
+    found = largest_batch(both(6, 12), budget(6.5 * GIB, A100))
+    assert (found.low, found.value, found.high) == (6, 6, 6)
+    assert found.method.endswith("the batch asked for fits, though not all below it")
+    assert largest_batch(both(5, 10), budget(6.5 * GIB, A100)).low == 4
 
 
 def test_pairs_of_samples_have_no_largest_batch_and_no_line():
@@ -198,3 +208,14 @@ def test_a_trace_suits_gpus_with_the_same_kernels():
     assert suits(found, (8, 6))
     assert not suits(found, (7, 5))
     assert suits(linear_step(4), (7, 5))
+
+
+def test_calls_that_differ_in_what_bars_a_kernel_are_told_apart():
+    """In bfloat16 a T4 takes math for both: the trace of an A100, flash for one of them, is none for it."""
+    call = AttentionCall("bfloat16", 64, masked=False, dropout=False, training=True)
+    barred = replace(call, barred=("flash", "efficient"))
+    found = replace(linear_step(4), attention={call: "flash", barred: "math"})
+    assert suits(found, (8, 0))
+    assert not suits(found, (7, 5))
+    said = assumptions(found, (8, 0))["attention"]
+    assert said == "flash for bfloat16, heads of 64; math for bfloat16, heads of 64, fused ones barred"

@@ -46,9 +46,9 @@ def runs(kernel: Kernel, call: AttentionCall, capability: Capability) -> bool:
         call: dtype, head size, mask, dropout and whether a backward pass follows.
         capability: of the GPU: ``(8, 6)``.
     """
-    if kernel == "flash":
-        return _flash(call, capability)
-    return kernel == "math" or _efficient(call, capability)
+    if kernel == "math":
+        return True
+    return kernel not in call.barred and (_flash if kernel == "flash" else _efficient)(call, capability)
 
 
 def _flash(call: AttentionCall, capability: Capability) -> bool:

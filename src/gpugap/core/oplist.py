@@ -42,6 +42,7 @@ class Storage:
         born: position of the operator that allocates it; `START` for what was there before the step.
         died: position of the first operator that runs without it; None where it outlives the step.
         owner: dotted path of the parameter that a gradient or optimizer state belongs to; empty for others.
+        result: whether it is of the model's outputs, which a training loop that names them holds until the step ends.
     """
 
     memory_bytes: int
@@ -49,6 +50,7 @@ class Storage:
     born: int
     died: int | None
     owner: str = ""
+    result: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class AttentionCall:
         masked: whether an explicit mask is given.
         dropout: whether probabilities are dropped.
         training: whether a backward pass follows.
+        barred: kernels that run on no GPU, whatever the rest: the tensors have other than four dimensions, queries are
+            grouped, the step switches a kernel off.
     """
 
     dtype: str
@@ -106,6 +110,7 @@ class AttentionCall:
     masked: bool
     dropout: bool
     training: bool
+    barred: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

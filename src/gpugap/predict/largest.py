@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 from gpugap.core.estimate import Estimate
-from gpugap.core.oplist import Traced
+from gpugap.core.oplist import OpList, Traced
 from gpugap.predict.memory import Target
 from gpugap.predict.totals import CONTEXT, Totals
 
@@ -17,6 +17,7 @@ _TRIED = 64
 """Batches that are tried below the largest that could fit, evenly apart: memory differs by 1/64 of it between them."""
 _HOW = "largest batch up to which the likely device total is within usable memory; low: its high end; high: its low end"
 _SEEN = f"{_TRIED} batches below were tried, or all where there are fewer"
+_OWN = "the batch asked for fits, though not all below it"
 _AT_LEAST = "at least: no larger batch was tried; "
 _Fits = Callable[[int], bool]
 
@@ -33,7 +34,11 @@ def largest_batch(traced: Traced, target: Target, *, channels_last: bool = False
         return _unknown(traced.why)
     most = max(MOST_BATCH, traced.first.batch)
     if not traced.why:
-        return _told(_tried(traced, target, most, channels_last=channels_last), most, f"{_HOW}; {_SEEN}")
+        found, how = _tried(traced, target, most, channels_last=channels_last), f"{_HOW}; {_SEEN}"
+        own = traced.first.batch
+        if own > found[0] and _safe(traced.first, target, channels_last=channels_last):
+            return _told((own, *(max(own, end) for end in found[1:])), most, f"{how}; {_OWN}")
+        return _told(found, most, how)
     drawn = _drawn(traced, target, most, channels_last=channels_last)
     if drawn is None:
         return _unknown(traced.why)
@@ -43,6 +48,11 @@ def largest_batch(traced: Traced, target: Target, *, channels_last: bool = False
 def is_open(largest: Estimate) -> bool:
     """Whether the largest batch may be larger than told."""
     return largest.method.startswith(_AT_LEAST)
+
+
+def _safe(oplist: OpList, target: Target, *, channels_last: bool) -> bool:
+    high = Totals(oplist, target.capability, channels_last=channels_last).high(target.usable)
+    return high <= target.usable.ends[0]
 
 
 def _told(found: Sequence[int], most: int, how: str) -> Estimate:

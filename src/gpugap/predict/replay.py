@@ -57,14 +57,15 @@ def replay(oplist: OpList, case: Case, limit_bytes: float | None = None) -> Repl
     workspace = run.handles_bytes + (run.taken_bytes[peak] if oplist.ops else 0)
     most = max(timeline, default=run.allocator.allocated_bytes)
     reserved = run.allocator.most_reserved_bytes
-    return Replay(most, reserved, peak, _alive(oplist, peak), workspace, tuple(timeline))
+    return Replay(most, reserved, peak, _alive(oplist, case, peak), workspace, tuple(timeline))
 
 
-def _alive(oplist: OpList, peak: int) -> dict[Role, int]:
+def _alive(oplist: OpList, case: Case, peak: int) -> dict[Role, int]:
     """Bytes in blocks by role while one operator runs."""
     found: dict[Role, int] = dict.fromkeys(ROLES, 0)
     for storage in oplist.storages:
-        if storage.memory_bytes and storage.born <= peak and (storage.died is None or storage.died > peak):
+        end = case.end(storage, len(oplist.ops))
+        if storage.memory_bytes and storage.born <= peak and (end is None or end > peak):
             found[storage.role] += rounded(storage.memory_bytes)
     return found
 
@@ -83,8 +84,9 @@ class _Run:
         self._last: list[int] = []
         self._deaths: dict[int, list[int]] = defaultdict(list)
         for index, storage in enumerate(oplist.storages):
-            if storage.died is not None:
-                self._deaths[storage.died].append(index)
+            end = case.end(storage, len(oplist.ops))
+            if end is not None:
+                self._deaths[end].append(index)
         phases = [op.phase for op in oplist.ops]
         self._update = phases.index("optimizer") if "optimizer" in phases else len(phases)
 

@@ -5,11 +5,14 @@ Three cases stand for what is not known before a run: the least, the likely and 
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import ceil
 
 from gpugap.core.attention import Capability
-from gpugap.core.oplist import Op, OpList
+from gpugap.core.oplist import AttentionCall, Op, OpList, Storage
+from gpugap.core.units import gibibytes
 
 MIB = 1024**2
 CUBLAS = 4096 * 1024 * 2 + 16 * 1024 * 8
@@ -45,6 +48,15 @@ class Case:
     def untraced_share(self) -> float:
         """What is added to the peak for kernels whose temporaries are not modeled."""
         return _UNTRACED if self.name == "most" else 0.0
+
+    def end(self, storage: Storage, ends: int) -> int | None:
+        """When a storage is let go: the model's outputs with the step, but in the least case.
+
+        Args:
+            storage: of the step.
+            ends: number of the step's operators.
+        """
+        return ends if storage.result and storage.died is not None and self.name != "least" else storage.died
 
     def handle_bytes(self, mode: str) -> tuple[int, int]:
         """Workspaces of cuBLAS for the forward pass's thread and the backward pass's, held from first use on."""
@@ -94,19 +106,34 @@ def cases(capability: Capability, *, channels_last: bool = False) -> tuple[Case,
     return least, likely, most
 
 
+def _attention_words(calls: Mapping[AttentionCall, str]) -> Iterator[str]:
+    """Every kernel with what it is taken for; what sets calls apart is said where kernels differ for it."""
+    kernels = defaultdict(set)
+    for call, kernel in calls.items():
+        kernels[call.dtype, call.head].add(kernel)
+    for call, kernel in calls.items():
+        parts = [f"{kernel} for {call.dtype}", f"heads of {call.head}"]
+        if len(kernels[call.dtype, call.head]) > 1:
+            flags = {"a mask": call.masked, "dropout": call.dropout, "fused ones barred": bool(call.barred)}
+            parts += [name for name, there in flags.items() if there]
+        yield ", ".join(parts)
+
+
 def assumptions(oplist: OpList, capability: Capability) -> dict[str, str]:
     """What is assumed about a GPU's software for a step, by topic, for people."""
     said = {"allocator": "PyTorch's defaults: no expandable segments, nothing cached by another process"}
     kinds = {op.kind for op in oplist.ops}
     if oplist.attention:
-        named = {f"{kernel} for {call.dtype}, heads of {call.head}" for call, kernel in oplist.attention.items()}
-        said["attention"] = "; ".join(sorted(named))
+        said["attention"] = "; ".join(sorted(set(_attention_words(oplist.attention))))
     if kinds & {"gemm"}:
         one = CUBLAS_HOPPER if capability >= _HOPPER else CUBLAS
         said["cublas"] = f"{one / MIB:g} MiB of workspace each for forward and backward pass"
     if "conv" in kinds:
         bounds = f"0 to {_CUDNN_MOST // MIB} MiB of workspace a convolution, likely up to {_CUDNN_LIKELY // MIB}"
         said["cudnn"] = f"{bounds} (recalled, not measured)"
+    named = sum(storage.memory_bytes for storage in oplist.storages if storage.result and storage.died is not None)
+    if named >= MIB:
+        said["outputs"] = f"the model's, {gibibytes(named)}, have a name until the step ends; in the least case none"
     if oplist.optimizer:
         said["optimizer"] = oplist.optimizer + (
             ", with temporaries for all parameters at once" if "foreach" in oplist.optimizer else ""

@@ -21,7 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Callable[[], Any]:
+def body(
+    step: Step,
+    setting: Setting,
+    autocast_kind: str,
+    parts: int = 1,
+    lets_go: Callable[[Any], object] | None = None,
+) -> Callable[[], Any]:
     """The function that runs the step once and returns its loss or outputs, detached.
 
     Memory format, train or eval mode and gradient scaling (fp16) are prepared here, outside what is timed.
@@ -32,6 +38,8 @@ def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Ca
         autocast_kind: device type for `torch.autocast`.
         parts: forward and backward passes before the optimizer works, gradients added up; of no effect on inference and
             on a body of the step's own.
+        lets_go: given a model's outputs once their loss is computed, after which they are dropped; None holds them
+            until the step ends, as a loop does that gives them a name. Training only.
     """
     modules = [model for model in step.model_list if isinstance(model, nn.Module)]
     for module in modules:
@@ -48,7 +56,7 @@ def body(step: Step, setting: Setting, autocast_kind: str, parts: int = 1) -> Ca
         return _own_body(step, step.run, context, grad)
     if step.mode == "train":
         scaler = torch.amp.GradScaler(autocast_kind, enabled=setting.precision == "fp16")
-        return _train_body(step, context, scaler, parts)
+        return _train_body(step, context, scaler, parts, lets_go)
     return _inference_body(step, context, _without_gradients(setting))
 
 
@@ -78,7 +86,9 @@ def _inference_body(step: Step, context: Callable[[], Any], grad: Callable[[], A
     return once
 
 
-def _train_body(step: Step, context: Callable[[], Any], scaler: Any, parts: int) -> Callable[[], Any]:
+def _train_body(
+    step: Step, context: Callable[[], Any], scaler: Any, parts: int, lets_go: Callable[[Any], object] | None
+) -> Callable[[], Any]:
     """Forward passes and losses are under autocast, backward passes and optimizers are not."""
     inputs, targets = step.inputs_and_targets()
     call, loss_of, optimizers = _caller(step.model_list[0], inputs), step.loss, step.optimizer_list
@@ -91,7 +101,11 @@ def _train_body(step: Step, context: Callable[[], Any], scaler: Any, parts: int)
             optimizer.zero_grad(set_to_none=True)
         for _ in range(parts):
             with context():
-                loss = loss_of(call(), *targets)
+                outputs = call()
+                loss = loss_of(outputs, *targets)
+            if lets_go is not None:
+                lets_go(outputs)
+                outputs = None
             (scaler.scale(loss) if scales else loss).backward()
         if not scales:
             for optimizer in optimizers:

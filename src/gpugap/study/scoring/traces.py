@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple, replace
 from pathlib import Path
 from typing import Any
@@ -128,7 +128,7 @@ def written(oplist: OpList) -> dict[str, Any]:
         "precision": oplist.precision,
         "optimizer": oplist.optimizer,
         "parameters": oplist.parameters,
-        "attention": [[*astuple(call), kernel] for call, kernel in oplist.attention.items()],
+        "attention": [[*astuple(call)[:-1], kernel, *call.barred] for call, kernel in oplist.attention.items()],
         "assumed": dict(oplist.assumed),
         "uncounted": dict(oplist.uncounted),
         "ops": list(places),
@@ -151,7 +151,12 @@ def oplist_of(held: Mapping[str, Any]) -> OpList:
         parameters=held["parameters"],
         ops=tuple(ops[place] for place in held["order"]),
         storages=(),
-        attention={AttentionCall(*call): kernel for *call, kernel in held["attention"]},
+        attention=dict(map(_attention_of, held["attention"])),
         assumed=held["assumed"],
         uncounted=held["uncounted"],
     )
+
+
+def _attention_of(row: Sequence[Any]) -> tuple[AttentionCall, str]:
+    dtype, head, masked, dropout, training, kernel, *barred = row
+    return AttentionCall(dtype, head, masked, dropout, training, tuple(barred)), kernel

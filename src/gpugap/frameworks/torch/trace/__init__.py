@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import nn
@@ -22,9 +24,9 @@ from gpugap.core.step import Step
 from gpugap.frameworks.torch.step import body
 from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
 from gpugap.frameworks.torch.trace.guessed import Guessed
-from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, described, on_host
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, check_optimizer, described, on_host
 from gpugap.frameworks.torch.trace.recorder import Places, Recorder
-from gpugap.frameworks.torch.trace.sources import Source, with_batch
+from gpugap.frameworks.torch.trace.sources import Source, check_alone, with_batch
 from gpugap.frameworks.torch.trace.stand_ins import stand_ins
 from gpugap.frameworks.torch.trace.variants import changed, micro_steps
 from gpugap.frameworks.torch.trace.wish import Wish
@@ -48,7 +50,7 @@ def trace(source: Source, wish: Wish) -> Traced:
     part = -(-wish.batch // wish.accumulation)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
     attention = Attention(wish.capability, wish.attention)
-    with _told(source.name), _as_on_gpu(fake, attention):
+    with _told(source.name), _exits_raise(), _as_on_gpu(fake, attention):
         step = _checked(_built(source, wish, part, fake), wish, source.name)
         first = _Run(changed(step, wish), wish, source.name, attention).oplist(wish.batch)
         if not wish.both:
@@ -67,9 +69,30 @@ def _as_on_gpu(fake: FakeTensorMode, attention: Attention) -> Iterator[None]:
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
         warnings.filterwarnings("ignore", "Accessing the data pointer of FakeTensor")  # torch's own, copying modules
+        warnings.filterwarnings("ignore", "Using `torch.compile")  # hooks tell modules apart, compiled or not
+        log = logging.getLogger(FakeTensorMode.__module__)  # prints a traceback for what is told in one line below
+        stack.callback(log.setLevel, log.level)
+        log.setLevel(logging.CRITICAL)
         for context in (stand_ins(), autocast_as_on_cuda(), kernels_as_on_cuda(attention), fake):
             stack.enter_context(context)
         yield
+
+
+@contextmanager
+def _exits_raise() -> Iterator[None]:
+    """``os._exit`` in this process raises, where it would end it with the exit code of a step that fits."""
+    leave, own = os._exit, os.getpid()
+
+    def raises(status: int) -> NoReturn:
+        if os.getpid() != own:
+            leave(status)
+        raise SystemExit(status)
+
+    os._exit = raises
+    try:
+        yield
+    finally:
+        os._exit = leave
 
 
 @contextmanager
@@ -83,9 +106,13 @@ def _told(name: str) -> Iterator[None]:
         message = f"{name} ends the program{_place(error)}: {_line(error)}"
         raise BadStepFile(message, "return a step; neither exit nor parse a command line there") from error
     except Exception as error:
+        if "SparseTensorImpl" in str(error):
+            message = f"{name} uses sparse tensors{_place(error)}, whose memory is not modeled"
+            raise Unsupported(message, "sparse=False in embeddings, or gpugap measure") from error
         if any(mark in str(error) for mark in _NO_CUDA):
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
             raise Unsupported(message, "use the device that make_step is given") from error
+        check_alone(error)
         raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
 
 
@@ -145,9 +172,9 @@ class _Run:
     def oplist(self, batch: int) -> OpList:
         """The record of the second run."""
         setting = Setting(self._wish.precision, channels_last=self._wish.channels_last)
-        once = body(self._step, setting, "cpu", micro_steps(self._wish))
-        guessed = self._first_run(once)
         recorder = Recorder(Places(dict(self._module_names())))
+        once = body(self._step, setting, "cpu", micro_steps(self._wish), lambda made: recorder.results(_tensors(made)))
+        guessed = self._first_run(once)
         self._hold(recorder)
         guessed.find(recorder)
         with self._watched(recorder), guessed.watched(), recorder:
@@ -203,6 +230,7 @@ class _Run:
         """An optimizer that only the step's own body knows of is met when it begins to work."""
         if optimizer in self._optimizers:
             return
+        check_optimizer(optimizer)
         self._optimizers.append(optimizer)
         as_on_gpu(optimizer)
         for group in optimizer.param_groups:
@@ -269,6 +297,17 @@ class _Run:
             for hook in hooks:
                 hook.remove()
 
+    def _assumed(self) -> Iterator[tuple[str, str]]:
+        modules = [module for model in self._models for module in model.modules()]
+        if self._wish.channels_last:
+            yield "memory format", "channels last"
+        if any(isinstance(module, nn.RNNBase) for module in modules):
+            yield "recurrent layers", "single operations, where cuDNN has kernels that keep other tensors"
+        if any(hasattr(module, "_orig_mod") or module._compiled_call_impl is not None for module in modules):
+            yield "torch.compile", "not compiled: every operation by itself, with the memory it takes so"
+        if self._step.run is not None and self._wish.precision in ("bf16", "fp16"):
+            yield "autocast", "over all that the step's own body does, its backward pass and optimizer too"
+
     def _written(self, recorder: Recorder, batch: int) -> OpList:
         trained = self._wish.mode == "train"
         counts = recorder.uncounted
@@ -282,7 +321,7 @@ class _Run:
             ops=tuple(recorder.ops),
             storages=tuple(recorder.storages()),
             attention=dict(self._attention.calls),
-            assumed={"memory format": "channels last"} if self._wish.channels_last else {},
+            assumed=dict(self._assumed()),
             uncounted={name: f"{count} ×, first at {recorder.first_met[name]}" for name, count in counts.items()},
         )
 

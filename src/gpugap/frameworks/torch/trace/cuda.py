@@ -233,8 +233,9 @@ class Attention:
         causal = any(is_causal)
         training = torch.is_grad_enabled() and any(x.requires_grad for x in (query, key, value))
         dtype = str(query.dtype).removeprefix("torch.")
-        call = AttentionCall(dtype, query.shape[-1], attn_mask is not None, dropout_p > 0, training)
-        kernel = self._kernel(call, query, enable_gqa)
+        bars = {kernel: why for kernel in _SWITCHES if (why := _bar(kernel, query, enable_gqa))}
+        call = AttentionCall(dtype, query.shape[-1], attn_mask is not None, dropout_p > 0, training, tuple(bars))
+        kernel = self._kernel(call, bars)
         self.calls[call] = kernel
         if kernel == "math":
             return aten._scaled_dot_product_attention_math.default(
@@ -247,29 +248,17 @@ class Attention:
             query, key, value, mask, training, dropout_p, causal, scale=scale
         )[0]
 
-    def _kernel(self, call: AttentionCall, query: torch.Tensor, grouped: bool) -> Kernel:
-        """The one forced, or else the first that takes the call and that the step has not switched off."""
-        obstacles = {kernel: self._obstacle(kernel, call, query, grouped) for kernel in KERNELS}
-        free = [kernel for kernel in KERNELS if not obstacles[kernel]]
+    def _kernel(self, call: AttentionCall, bars: Mapping[Kernel, str]) -> Kernel:
+        """The one forced, or else the first that takes the call."""
+        free = [kernel for kernel in KERNELS if runs(kernel, call, self._capability)]
         if self._forced is None:
             return free[0]
-        if why := obstacles[self._forced]:
+        if self._forced not in free:
             shown = " or ".join(f"--attention {kernel}" for kernel in free)
+            why = bars.get(self._forced) or _decisive(call, self._capability)
             message = f"the {self._forced} kernel cannot run this attention: {why}"
             raise NoKernel(message, f"use {shown}, or leave it to PyTorch")
         return self._forced
-
-    def _obstacle(self, kernel: Kernel, call: AttentionCall, query: torch.Tensor, grouped: bool) -> str:
-        """What keeps a kernel from running; empty where nothing does. ``math`` always runs."""
-        if kernel == "math":
-            return ""
-        if query.dim() != _FUSED_DIMENSIONS:
-            return f"it takes tensors of {_FUSED_DIMENSIONS} dimensions, these have {query.dim()}"
-        if kernel == "efficient" and grouped:
-            return "it takes no grouped queries"
-        if not getattr(torch.backends.cuda, _SWITCHES[kernel])():
-            return "the step switches it off"
-        return "" if runs(kernel, call, self._capability) else _decisive(call, self._capability)
 
     @staticmethod
     def _flash(
@@ -282,6 +271,15 @@ class Attention:
             query, key, value = (torch.nn.functional.pad(x, (0, 8 - head % 8)) for x in (query, key, value))
         result = aten._scaled_dot_product_flash_attention.default(query, key, value, *options, False, scale=scale)[0]
         return result[..., :head] if head % 8 else result
+
+
+def _bar(kernel: Kernel, query: torch.Tensor, grouped: bool) -> str:
+    """What keeps a fused kernel from running on any GPU; empty where nothing does."""
+    if query.dim() != _FUSED_DIMENSIONS:
+        return f"it takes tensors of {_FUSED_DIMENSIONS} dimensions, these have {query.dim()}"
+    if kernel == "efficient" and grouped:
+        return "it takes no grouped queries"
+    return "" if getattr(torch.backends.cuda, _SWITCHES[kernel])() else "the step switches it off"
 
 
 def _decisive(call: AttentionCall, capability: Capability) -> str:

@@ -57,7 +57,7 @@ _NAMES: dict[OpKind, str] = {
     ),
     "elementwise": (
         "add add_ sub sub_ rsub mul mul_ div div_ pow pow_ sqrt sqrt_ rsqrt rsqrt_ exp exp_ log log_ log2 log10 log1p "
-        "expm1 abs abs_ neg neg_ sign reciprocal reciprocal_ relu relu_ threshold_backward threshold leaky_relu "
+        "expm1 abs abs_ neg neg_ sign sign_ reciprocal reciprocal_ relu relu_ threshold_backward threshold leaky_relu "
         "leaky_relu_ leaky_relu_backward elu elu_ elu_backward gelu gelu_backward silu silu_ silu_backward mish "
         "mish_backward hardtanh hardtanh_ hardtanh_backward hardswish hardswish_ hardswish_backward hardsigmoid "
         "hardsigmoid_ hardsigmoid_backward tanh tanh_ tanh_backward sigmoid sigmoid_ sigmoid_backward softplus "

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from gpugap.core.errors import UnknownName
+from gpugap.core.errors import UnknownName, Unsupported
 
 BLOCK = 256
 """Values that share a scale in blockwise quantized state (Dettmers et al. 2022, arXiv:2110.02861)."""
@@ -82,6 +82,26 @@ def named_optimizer(name: str, parameters: Iterable[Any]) -> torch.optim.Optimiz
     if name not in OPTIMIZERS:
         raise UnknownName("optimizer", name, OPTIMIZERS)
     return OPTIMIZERS[name](parameters)
+
+
+_NOT_TRACED = {
+    "LBFGS": "it runs the step as often as values of its loss ask for, and keeps gradients of steps before",
+    "SparseAdam": "the memory of sparse gradients is not modeled",
+}
+
+
+def check_optimizer(optimizer: Any) -> None:
+    """Refuses an optimizer whose memory does not follow from one traced step.
+
+    Raises:
+        Unsupported: says why.
+    """
+    name = type(optimizer).__name__
+    if not isinstance(optimizer, torch.optim.Optimizer):
+        raise Unsupported(f"unknown optimizer {name}: not a torch.optim.Optimizer", "its memory cannot be told")
+    for kind in type(optimizer).__mro__:
+        if why := _NOT_TRACED.get(kind.__name__):
+            raise Unsupported(f"the optimizer {name} cannot be traced: {why}", "gpugap measure runs the step itself")
 
 
 def as_on_gpu(optimizer: torch.optim.Optimizer) -> None:

@@ -32,6 +32,8 @@ _NETS = str(Path(__file__).parents[1] / "nets")
 _RUNS = ("__init__.py", "variants.py", "step.py")
 """gpugap's own files that run a step: who called them is not of the step."""
 _STOP = "/"
+_UNREDUCED = ("mse_loss", "smooth_l1_loss", "soft_margin_loss", "binary_cross_entropy")
+"""Losses whose result keeps the storage of what they reduce: that of an input."""
 _STEP_COUNT = 2.0
 """What an optimizer reads where it asks for the number of its step."""
 DATA_DEPENDENT = (DataDependentOutputException, DynamicOutputShapeException, UnsupportedOperatorException)
@@ -47,6 +49,7 @@ class _Piece:
     role: Role | None = None
     owner: str = ""
     died: int | None = None
+    result: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class _Known:
     counted: bool
     in_place: bool
     optimizer: bool
+    unreduced: bool
 
 
 @dataclass(slots=True)
@@ -110,6 +114,15 @@ class Recorder(TorchDispatchMode):
         elif self.pieces[place[0]].role != "parameter":
             self.pieces[place[0]].role, self.pieces[place[0]].owner = role, owner
 
+    def results(self, tensors: Iterable[torch.Tensor]) -> None:
+        """Notes the model's outputs; those of an earlier part of the batch have lost their name."""
+        for piece in self.pieces:
+            piece.result = False
+        for tensor in tensors:
+            place = self._live.get(tensor.untyped_storage()._cdata)
+            if place is not None:
+                self.pieces[place[0]].result = True
+
     def position(self, tensor: torch.Tensor) -> int:
         """The place of a known storage among the pieces."""
         place, _ = self._live[tensor.untyped_storage()._cdata]
@@ -149,7 +162,7 @@ class Recorder(TorchDispatchMode):
                 kept = backward[end] > backward[piece.born] and self.ops[piece.born].phase == "forward"
                 inference = backward[-1] == 0
                 role = "activation" if kept or inference else "temporary"
-            found.append(Storage(piece.memory_bytes, role, piece.born, piece.died, piece.owner))
+            found.append(Storage(piece.memory_bytes, role, piece.born, piece.died, piece.owner, piece.result))
         return found
 
     # -- operators -----------------------------------------------------------------------------------------------------
@@ -177,6 +190,7 @@ class Recorder(TorchDispatchMode):
             counted=kind != "other",
             in_place=func._schema.is_mutable and name not in VIEWS_IN_PLACE,
             optimizer=kind == "optimizer",
+            unreduced=name in _UNREDUCED,
         )
         self._known[func] = known
         return known
@@ -193,6 +207,9 @@ class Recorder(TorchDispatchMode):
                 made.append(self._adopt(storage, len(self.ops)))
         if not (made or known.in_place):
             return  # a view, which launches nothing
+        if known.unreduced and made:
+            piece = self.pieces[made[0]]
+            piece.memory_bytes = max(piece.memory_bytes, args[0].numel() * args[0].itemsize)
         read, dtype = 0, ""
         for tensor in _tensors((*args, *kwargs.values()) if kwargs else args):
             storage = tensor.untyped_storage()

@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
-from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensorMode
+from torch._subclasses.fake_tensor import FakeCopyMode, FakeTensor, FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_modes
 
-from gpugap.core.errors import Unsupported
+from gpugap.core.errors import GpugapError, Unsupported
 from gpugap.core.step import Step, leading
 from gpugap.core.workload import Workload
 from gpugap.frameworks.torch.nets import BUILDERS, assemble
@@ -54,17 +56,37 @@ def of_workload(workload: Workload, mode: str) -> Source:
 
 
 def of_factory(name: str, factory: Callable[[int, str], Step]) -> Source:
-    """A user's ``make_step(batch_size, device)``, called without memory; with memory where that is impossible."""
+    """A user's ``make_step(batch_size, device)``, called without memory; with memory where that is impossible.
+
+    A model that is there already, as one made when the file was imported, is copied without memory.
+    """
 
     def build(batch: int, mode: FakeTensorMode) -> Step:
         try:
-            return factory(batch, "cpu")
-        except DATA_DEPENDENT:
-            with _disable_current_modes():
-                real = _guarded(lambda: factory(batch, "cpu"))
-            return _fake(real, mode)
+            made = factory(batch, "cpu")
+        except Exception as error:  # noqa: BLE001 - what else fails without memory fails with it too, and is told then
+            return _fake(_real(lambda: factory(batch, "cpu"), error), mode)
+        return made if made.run is not None or _without_memory(made) else _fake(made, mode)
 
     return Source(name, build, again=True)
+
+
+def _real(make: Callable[[], Step], error: Exception) -> Step:
+    """The step built with memory, after it could not be built without."""
+    if isinstance(error, GpugapError):
+        raise error
+    check_alone(error)
+    with _disable_current_modes():
+        try:
+            return _guarded(make)  # a failure here is told in place of the one before
+        except _TooLarge as refusal:
+            raise refusal if isinstance(error, DATA_DEPENDENT) else error from None
+
+
+def _without_memory(step: Step) -> bool:
+    """Whether no model has real parameters, as one that the file makes when it is imported has."""
+    models = (model for model in step.model_list if isinstance(model, torch.nn.Module))
+    return all(isinstance(parameter, FakeTensor) for model in models for parameter in model.parameters())
 
 
 def of_step(name: str, step: Step) -> Source:
@@ -83,8 +105,26 @@ def _fake(step: Step, mode: FakeTensorMode) -> Step:
         with FakeCopyMode(mode):
             return copy.deepcopy(step)
     except Exception as error:
+        check_alone(error)
         message = f"the step cannot be copied: {type(error).__name__}: {error}"
         raise Unsupported(message, "give it as FILE.py:make_step, which builds it anew") from error
+
+
+def check_alone(error: Exception) -> None:
+    """Says it where an error is of a model that several processes share.
+
+    Raises:
+        Unsupported: torch.distributed has raised it.
+    """
+    files = [Path(frame.filename).parts for frame in traceback.extract_tb(error.__traceback__)]
+    if any("torch" in parts and ("distributed" in parts or "distributed.py" in parts) for parts in files):
+        message = "DistributedDataParallel and FSDP are not traced: they need other processes"
+        remedy = "give the model without them; the first adds buckets as large as the gradients"
+        raise Unsupported(message, remedy) from error
+
+
+class _TooLarge(Unsupported):
+    """Building for real would take too much memory."""
 
 
 def _guarded(make: Callable[[], Step]) -> Step:
@@ -104,7 +144,7 @@ def _guarded(make: Callable[[], Step]) -> Step:
                 self.asked_bytes += _asked_bytes(func, args, named)
                 if self.asked_bytes > bound:
                     message = "the step asks for values while it is built, and is too large to be built in this memory"
-                    raise Unsupported(message, "build it without .item() and nonzero, or on a larger machine")
+                    raise _TooLarge(message, "build it without .item() and nonzero, or on a larger machine")
             return func(*args, **named)
 
     with Guard():

@@ -8,6 +8,12 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch._guards import active_fake_mode
+from torch._subclasses.fake_tensor import FakeTensor
+from torch.overrides import has_torch_function_unary
+from torch.utils._foreach_utils import _foreach_supported_types
+
+_copy_of_real = torch.Tensor.__deepcopy__
 
 
 def _without_gradients(self: Any) -> None:
@@ -35,14 +41,28 @@ def _apply(self: nn.Module, change: Any, recurse: bool = True) -> nn.Module:
     return self
 
 
+def _deepcopy(self: torch.Tensor, memo: dict[int, Any]) -> torch.Tensor:
+    """Copies a fake tensor; torch's own way copies bytes that are not there, of which the process dies later on."""
+    if has_torch_function_unary(self) or not self.is_leaf or active_fake_mode() is None:
+        return _copy_of_real(self, memo)
+    if id(self) not in memo:
+        copied: torch.Tensor = self.detach().clone().requires_grad_(self.requires_grad)
+        if isinstance(self, nn.Parameter):
+            copied = nn.Parameter(copied, self.requires_grad)
+        if self.grad is not None:
+            copied.grad = _deepcopy(self.grad, memo)
+        memo[id(self)] = copied
+    return memo[id(self)]
+
+
 @contextmanager
 def stand_ins() -> Iterator[None]:
-    """Random states, gradient scalers and fast paths behave as a trace needs them.
+    """Random states, gradient scalers, fast paths and copies behave as a trace needs them.
 
     A gradient scaler takes CUDA for the CPU and updates as if no gradient were infinite; random states are neither read
     nor set; inference mode is no more than no gradients, as composite operators stay whole in it; fused fast paths of
     transformer layers, and oneDNN's of recurrent ones, which a GPU does not have, are off; modules of fake tensors can
-    be moved and cast.
+    be moved, cast and copied; gradients are clipped all at once (foreach).
     """
     scaler: Any = torch.amp.GradScaler
     kept = (scaler.__init__, scaler._maybe_opt_step, torch.get_rng_state, torch.set_rng_state)
@@ -60,6 +80,8 @@ def stand_ins() -> Iterator[None]:
 
     scaler.__init__, scaler._maybe_opt_step = init, step
     moving, nn.Module._apply = nn.Module._apply, _apply
+    torch.Tensor.__deepcopy__ = _deepcopy
+    _foreach_supported_types.append(FakeTensor)
     inference.__enter__, inference.__exit__ = _without_gradients, _as_before
     torch.get_rng_state = torch.random.get_rng_state = lambda: None
     torch.set_rng_state = torch.random.set_rng_state = lambda _: None
@@ -70,6 +92,8 @@ def stand_ins() -> Iterator[None]:
     finally:
         torch._C._set_mkldnn_enabled(one_dnn)
         nn.Module._apply = moving
+        torch.Tensor.__deepcopy__ = _copy_of_real
+        _foreach_supported_types.remove(FakeTensor)
         scaler.__init__, scaler._maybe_opt_step = kept[:2]
         inference.__enter__, inference.__exit__ = entering
         torch.get_rng_state = torch.random.get_rng_state = kept[2]

@@ -12,7 +12,7 @@ from torch.utils.checkpoint import checkpoint
 
 from gpugap.core.errors import Unsupported
 from gpugap.core.step import Step
-from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer
+from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, check_optimizer, named_optimizer
 from gpugap.frameworks.torch.trace.wish import Wish
 
 MICRO_STEPS = 2
@@ -27,9 +27,7 @@ def changed(step: Step, wish: Wish) -> Step:
         Unsupported: the step is of a form that cannot be changed so.
     """
     for optimizer in step.optimizer_list:
-        if not isinstance(optimizer, torch.optim.Optimizer):
-            name = type(optimizer).__name__
-            raise Unsupported(f"unknown optimizer {name}: not a torch.optim.Optimizer", "its memory cannot be told")
+        check_optimizer(optimizer)
     if wish.optimizer is not None and step.mode == "train":
         if step.run is not None:
             raise Unsupported("a step with a body of its own has its own optimizers", "leave --optimizer out")
@@ -82,7 +80,9 @@ def micro_steps(wish: Wish) -> int:
 
 def _accumulate(step: Step, wish: Wish) -> None:
     """Takes the batch to be one part of the whole; its loss counts as such, and the body runs `micro_steps` of it."""
-    if step.run is not None or step.loss is None or step.mode != "train":
+    if step.mode != "train":
+        raise Unsupported("a step without gradients adds none up over parts of its batch", "ask for a smaller batch")
+    if step.run is not None or step.loss is None:
         raise Unsupported("a step with a body of its own decides itself how it accumulates", "change the step")
     loss_of = step.loss
     step.loss = lambda *given: loss_of(*given) / wish.accumulation
