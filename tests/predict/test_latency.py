@@ -184,6 +184,8 @@ def test_a_precision_that_the_gpu_lacks_is_told_or_refused():
     assert "precision" not in predict(step(multiplied, precision="tf32"), gpu("rtx-3090")).assumed
     with pytest.raises(Unsupported, match="fp64_tflops"):
         predict(step(linear(64, 64, 64, "float64"), precision="fp64"), gpu("apple-m1"))
+    scaled = step(linear(64, 64, 64, "float16"), replace(added(1), dtype="float64"), precision="fp16")
+    assert predict(scaled, gpu("apple-m1")).step_time.value > 0
 
 
 def test_pytorchs_own_tf32_in_convolutions_is_told():
