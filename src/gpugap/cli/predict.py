@@ -126,13 +126,13 @@ def _why(one: Forecast, output: Output) -> None:
 
 
 def _assumed(found: Forecasts) -> dict[str, str]:
-    """What was assumed, each once, with the GPU where they differ."""
+    """What was assumed, each once, with the GPUs where it is not assumed of all."""
     every: dict[str, dict[str, list[str]]] = {}
     for one in found:
         for topic, said in one.prediction.assumed.items():
             every.setdefault(topic, {}).setdefault(said, []).append(one.prediction.gpu_name)
     return {
-        topic if len(texts) == 1 else f"{topic} on {', '.join(names)}": said
+        topic if len(names) == len(found) else f"{topic} on {', '.join(names)}": said
         for topic, texts in every.items()
         for said, names in texts.items()
     }

@@ -284,12 +284,17 @@ def _claim_rows(one: Claim) -> Iterator[list[Content]]:
 
 
 def _assumed(works: Sequence[Forecasts]) -> Html:
-    """What was assumed, and what was not counted."""
+    """What was assumed, with the GPUs where it is not assumed of all, and what was not counted."""
+    every = {one.prediction.gpu_name: None for work in works for one in work}
+    assumed: dict[tuple[str, str], dict[str, None]] = {}
+    for one in (one for work in works for one in work):
+        for spoken in one.prediction.assumed.items():
+            assumed.setdefault(spoken, {})[one.prediction.gpu_name] = None
     told: dict[str, Content] = {}
+    for (topic, said), gpus in assumed.items():
+        where = "" if len(gpus) == len(every) else f" on {', '.join(gpus)}"
+        told[f"{topic}: {said}"] = joined([tag("b", f"{topic}{where}: "), said])
     for work in works:
-        for one in work:
-            for topic, said in one.prediction.assumed.items():
-                told.setdefault(f"{topic}: {said}", joined([tag("b", f"{topic}: "), said]))
         for name, where in work.uncounted.items():
             told.setdefault(name, joined([tag("b", "not counted: "), f"{name}, {where}"]))
     told["cpu"] = joined([tag("b", "this CPU: "), works[0].own.rates.source])
