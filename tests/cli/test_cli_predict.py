@@ -15,8 +15,9 @@ def test_a_step_on_two_gpus(gpugap):
     asked = ("--gpu", "t4", "--gpu", "rtx-4090,a100-40gb", "--batch", "64", "--samples", "6400", "--epochs", "2")
     answer = gpugap("predict", target, *asked, "-o", "page.html")
     assert answer.returncode == 0, answer.stderr
-    for text in ("this CPU", "Tesla T4", "A100 SXM4 40GB", "PREDICTED", "compute peak", "assumed host", "gemm"):
+    for text in ("this CPU", "Tesla T4", "A100 SXM4 40GB", "PREDICTED", "compute peak", "assumed host:", "gemm"):
         assert text in answer.stdout
+    assert "assumed power on Tesla T4:" in answer.stdout  # of one of them alone
     assert "On a GPU that is not here" in (gpugap.folder / "page.html").read_text()
 
 

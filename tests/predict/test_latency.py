@@ -182,8 +182,15 @@ def test_a_precision_that_the_gpu_lacks_is_told_or_refused():
     assert tf32.step_time == plain.step_time
     assert "no faster units" in tf32.assumed["precision"]
     assert "precision" not in predict(step(multiplied, precision="tf32"), gpu("rtx-3090")).assumed
+    half = step(linear(4096, 4096, 4096, "float16"), precision="fp16")
+    pascal = predict(half, gpu("p100-sxm"))
+    assert pascal.peak_flop_per_s == gpu("p100-sxm").peak_flop_per_s("fp32")  # half is added up in single
+    assert "no faster units" in pascal.assumed["precision"]
+    assert predict(half, gpu("v100-sxm-16gb")).peak_flop_per_s == gpu("v100-sxm-16gb").peak_flop_per_s("fp16")
     with pytest.raises(Unsupported, match="fp64_tflops"):
         predict(step(linear(64, 64, 64, "float64"), precision="fp64"), gpu("apple-m1"))
+    scaled = step(linear(64, 64, 64, "float16"), replace(added(1), dtype="float64"), precision="fp16")
+    assert predict(scaled, gpu("apple-m1")).step_time.value > 0
 
 
 def test_pytorchs_own_tf32_in_convolutions_is_told():

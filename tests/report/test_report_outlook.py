@@ -103,6 +103,16 @@ def test_what_is_predicted_never_looks_measured(page, work):
     assert "solid" in alone
 
 
+def test_what_is_assumed_of_one_gpu_alone_names_it(work):
+    first, *rest = work.forecasts
+    told = {**first.prediction.assumed, "power": "limited"}
+    named = replace(first, prediction=replace(first.prediction, assumed=told))
+    text = render_page((), command="x", foreseen=Foreseen(forecasts=(replace(work, forecasts=(named, *rest)),)))
+    assert f"power on {first.prediction.gpu_name}: " in text
+    assert "host: " in text
+    assert "host on " not in text
+
+
 def test_a_step_without_products_has_no_roofline_and_one_batch_no_sweep(work):
     one = work.forecasts[0]
     idle = replace(one.prediction, ops=tuple(replace(op, flops=0) for op in one.prediction.ops))

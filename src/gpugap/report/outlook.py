@@ -330,7 +330,7 @@ def _claim_rows(one: Claim) -> Iterator[list[Content]]:
 
 
 def _assumed(works: Sequence[Forecasts]) -> Html:
-    """What was assumed, and what was not counted."""
+    """What was assumed, with the GPUs where it is not assumed of all, and what was not counted."""
     told: dict[str, Content] = {}
     for work in works:
         for topic, said in assumed(work).items():

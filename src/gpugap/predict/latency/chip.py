@@ -23,7 +23,9 @@ class Chip:
     Attributes:
         key: in the catalog.
         name: for people.
-        rates_flop_per_s: peaks by `RATES`; a precision that the GPU lacks runs at the rate of single precision.
+        rates_flop_per_s: peaks by `RATES`; a precision that the GPU lacks runs at the rate of single precision, as half
+            does before Volta: PyTorch adds its products up in single (``CUBLAS_COMPUTE_32F``, and of cuDNN likewise),
+            for which a P100's doubled rate of half is of no use.
         matrix: whether each rate is that of matrix units.
         bandwidth_byte_per_s: of device memory.
         processors: SMs, compute units, cores.
@@ -88,7 +90,8 @@ def chip_of(gpu: Gpu, rows: Sequence[Gpu] | None = None) -> Chip:
     rates, matrix = [], []
     for precision in RATES:
         peak = gpu.peak_flop_per_s(precision)
-        lacking = peak is None or (precision in ("fp16", "bf16") and peak < single)
+        half = precision in ("fp16", "bf16")
+        lacking = peak is None or (half and (peak < single or gpu.compute_capability in _BEFORE_VOLTA))
         rates.append(single if lacking or peak is None else peak)
         matrix.append(not lacking and gpu.matrix_units and precision in ("fp16", "bf16", "tf32"))
     return Chip(

@@ -45,12 +45,12 @@ def in_tf32(precision: str, chip: Chip) -> bool:
 
 
 def check_double(gpu: Gpu, kernels: Kernels) -> None:
-    """Refuses double precision on a GPU that has none.
+    """Refuses arithmetic in double precision on a GPU that has none; a scalar of a gradient scaler is none.
 
     Raises:
         Unsupported: its rate is not known.
     """
-    if gpu.fp64_tflops is None and bool(np.any(kernels.rate == FP64)):
+    if gpu.fp64_tflops is None and bool(np.any(kernels.flops[kernels.rate == FP64] > 0)):
         raise Unsupported(
             f"time in fp64 on {gpu.name} cannot be predicted: its fp64_tflops is not known", "choose another precision"
         )
