@@ -175,13 +175,19 @@ def test_own_boards_that_share_a_name():
 
 def test_a_price_nobody_knows_is_a_range():
     known = load()
-    countries = known.countries()
-    told = household_price(known.country("US"), countries)
+    told = household_price(known.country("US"))
     assert (told.kind, told.value) == ("published", 0.193)
-    unknown = household_price(known.country("KE"), countries)
+    unknown = household_price(known.country("KE"))
     assert unknown.kind == "predicted"
     assert unknown.high > 2 * unknown.low
     assert "Kenya" in unknown.method
+
+
+def test_where_no_price_is_known_the_cheapest_countries_do_not_stand_in():
+    """Of the household prices in the catalog nearly all are below the average of every continent."""
+    unknown = household_price(None)
+    asia, europe, germany = 0.084, 0.245, 0.40  # GlobalPetrolPrices 2025-06
+    assert unknown.low < asia < unknown.value < europe < germany < unknown.high
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ _PARETO = (
     "their row."
 )
 _EVEN = (
-    ": busy hours, as a share of the board's life, from which a board and a desktop around it cost less than renting "
-    "the same board on demand. Right of 100 %, the dashed line, renting stays cheaper for its whole life. Drawn are "
-    "the boards that pay soonest."
+    ": busy hours, as a share of the board's life, from which a board, sold again in the end, and a desktop around it "
+    "cost less than renting the same board on demand. Right of 100 %, the dashed line, renting stays cheaper for its "
+    "whole life. Drawn are the boards that pay soonest."
 )
 _CALENDAR = (
     ": sessions of the likely case, one line a week, from the day the run begins; limits as the service tells them."

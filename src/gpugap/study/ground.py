@@ -22,6 +22,13 @@ SOLD_YEARS = 8
 _LEAST_CAPABILITY = (6, 0)
 """Older GPUs are not served by the PyTorch releases of today."""
 
+WORLD_USD_PER_KWH = (0.165, 0.03, 0.45)
+"""Households' price of electricity, average, and from subsidized to dear countries: GlobalPetrolPrices' public page of
+2025, second quarter, has 0.165 for the world, 0.084 (Asia) to 0.245 (Europe) for continents; the ends are recalled."""
+WORLD_SOURCE = (
+    "the world's average, GlobalPetrolPrices 2025-06, from subsidized to dear countries; --kwh-price says yours"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Place:
@@ -60,10 +67,10 @@ def ground_of(known: Catalog, run: Run, wish: Wish, place: Place, today: day | N
         for one in countries
         if one.iso3 in set(where.values()) and one.carbon
     }
-    home, price, code = NO_COUNTRY, household_price(None, countries, today), ""
+    home, price, code = NO_COUNTRY, household_price(None, today), ""
     if place.country:
         found = known.country(place.country)
-        code, price = found.iso3, household_price(found, countries, today)
+        code, price = found.iso3, household_price(found, today)
         home = replace(NO_COUNTRY, method=f"no carbon intensity of {found.name} is known")
         if found.carbon:
             home = intensity_of(found, countries, today=today)
@@ -89,23 +96,20 @@ def ground_of(known: Catalog, run: Run, wish: Wish, place: Place, today: day | N
     )
 
 
-def household_price(found: Country | None, countries: Sequence[Country], today: day | None = None) -> Estimate:
-    """What households pay for electricity, ``USD/kWh``; where no price is known, what they pay in other countries.
+def household_price(found: Country | None, today: day | None = None) -> Estimate:
+    """What households pay for electricity, ``USD/kWh``; the world's average and span where no price is known.
+
+    The prices that are known cannot stand in: the catalog's are mostly those of the cheapest countries.
 
     Args:
         found: the country; None where none is told.
-        countries: all of them.
         today: the present day.
     """
     told = found.electricity_price(today=today) if found else NO_PRICE
     if told.value is not None:
         return told
-    known = sorted(row.usd_per_kwh for one in countries if (row := one.price_row("household")) is not None)
-    if not known:
-        return told
-    low, value, high = (known[round(edge * (len(known) - 1))] for edge in (0.05, 0.5, 0.95))
     where = f"no household price of {found.name} is known" if found else "no country is given"
-    return assumed(value, low, high, "USD/kWh", f"{where}: the median of {len(known)} countries, 5 to 95 %")
+    return assumed(*WORLD_USD_PER_KWH, "USD/kWh", f"{where}: {WORLD_SOURCE}")
 
 
 def own_gpus(names: Sequence[str], known: Catalog) -> tuple[frozenset[str], list[Excluded]]:
