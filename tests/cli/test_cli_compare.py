@@ -1,4 +1,4 @@
-"""``compare``: what is not comparable is said."""
+"""``compare`` and ``records show``: what is not comparable, and what disturbed, is said."""
 
 from __future__ import annotations
 
@@ -68,3 +68,12 @@ def test_a_process_that_is_there_twice_counts_once(gpugap):
 def test_sides_that_were_not_interleaved_are_told(gpugap):
     sides = write(gpugap, "a.jsonl"), write(gpugap, "b.jsonl", session="s2")
     assert "not interleaved" in gpugap("compare", *sides).stderr
+
+
+def test_what_disturbed_processes_is_told_with_their_times(gpugap):
+    name = write(gpugap, "a.jsonl", guards={"tags": ["foreign-load", "throttling"]})
+    gpugap("records", "import", name)
+    said = gpugap("records", "show", "s1").stderr
+    assert "disturbed: foreign-load (3 processes), throttling (3 processes); tagged and kept" in said
+    gpugap("records", "import", write(gpugap, "b.jsonl", session="s2"))
+    assert "disturbed" not in gpugap("records", "show", "s2").stderr

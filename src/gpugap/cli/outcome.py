@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -105,12 +106,17 @@ def show(found: Found, output: Output) -> None:
 def show_cells(summaries: Sequence[CellSummary], output: Output) -> None:
     """The table of cells."""
     from gpugap.cli.tables import Table
+    from gpugap.explain.inside import tags
     from gpugap.study.rows import CELL_HEADER, CELL_NUMBERS, HEADS, cell_rows
 
     table = Table(CELL_HEADER, cell_rows(summaries), CELL_NUMBERS, len(HEADS), spare=frozenset({"samples/s"}))
     output.show(table, f"Mean steady step time ({_common([one.cell for one in summaries])}n: processes)")
     if any(summary.status == "not converged" for summary in summaries):
         output.note("not converged: the interval is wider than ±5 %; more --processes narrow it")
+    disturbed = sum((Counter(tags(summary)) for summary in summaries), Counter[str]())
+    if disturbed:
+        told = ", ".join(f"{tag} ({count} process{'es' * (count > 1)})" for tag, count in sorted(disturbed.items()))
+        output.note(f"disturbed: {told}; tagged and kept")
 
 
 def show_pairs(pairs: Sequence[Pair], output: Output) -> None:
