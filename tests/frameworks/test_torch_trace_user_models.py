@@ -16,7 +16,7 @@ from gpugap.core.oplist import OpList, Traced  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks.torch.step import body  # noqa: E402
-from gpugap.frameworks.torch.trace import trace  # noqa: E402
+from gpugap.frameworks.torch.trace import sources, trace  # noqa: E402
 from gpugap.frameworks.torch.trace.optimizers import as_on_gpu  # noqa: E402
 from gpugap.frameworks.torch.trace.sources import of_factory, of_step  # noqa: E402
 from gpugap.frameworks.torch.trace.wish import Wish  # noqa: E402
@@ -107,6 +107,19 @@ def test_what_fails_with_memory_too_is_told_as_it_fails_there():
         raise AssertionError("is not reached")
 
     with pytest.raises(Unsupported, match=r"mat1 and mat2 shapes cannot be multiplied \(4x5 and 4x4\)"):
+        traced(make)
+
+
+def test_what_fails_and_is_too_large_to_be_built_is_told_as_it_failed(monkeypatch):
+    monkeypatch.setattr(sources, "_LARGEST_SHARE", 0)
+
+    def make(_: int) -> Step:
+        nn.LazyLinear(64)(torch.zeros(1, 32))
+        raise AssertionError("is not reached")
+
+    with pytest.raises(
+        Unsupported, match=r"train.py:make_step cannot be traced: RuntimeError: Creating a new Tensor sub"
+    ):
         traced(make)
 
 

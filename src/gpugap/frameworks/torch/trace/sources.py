@@ -79,8 +79,11 @@ def _real(make: Callable[[], Step], error: Exception) -> Step:
     with _disable_current_modes():
         try:
             return _guarded(make)  # a failure here is told in place of the one before
-        except _TooLarge as refusal:
-            raise refusal if isinstance(error, DATA_DEPENDENT) else error from None
+        except _TooLarge:
+            if not isinstance(error, DATA_DEPENDENT):
+                raise error from None
+            message = "the step asks for values while it is built, and is too large to be built in this memory"
+            raise Unsupported(message, "build it without .item() and nonzero, or on a larger machine") from error
 
 
 def _without_memory(step: Step) -> bool:
@@ -123,7 +126,7 @@ def check_alone(error: Exception) -> None:
         raise Unsupported(message, remedy) from error
 
 
-class _TooLarge(Unsupported):
+class _TooLarge(Exception):
     """Building for real would take too much memory."""
 
 
@@ -143,8 +146,7 @@ def _guarded(make: Callable[[], Step]) -> Step:
             if not any(isinstance(value, torch.Tensor) for value in args):
                 self.asked_bytes += _asked_bytes(func, args, named)
                 if self.asked_bytes > bound:
-                    message = "the step asks for values while it is built, and is too large to be built in this memory"
-                    raise _TooLarge(message, "build it without .item() and nonzero, or on a larger machine")
+                    raise _TooLarge
             return func(*args, **named)
 
     with Guard():
