@@ -13,7 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
-from gpugap.core.errors import BadStepFile  # noqa: E402
+from gpugap.core.errors import BadStepFile, Unsupported  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.frameworks.torch.trace import trace  # noqa: E402
 from gpugap.frameworks.torch.trace.optimizers import named_optimizer  # noqa: E402
@@ -228,3 +228,30 @@ def test_inference_holds_no_gradient_and_no_state():
     found = trace(of_step("net", step), Wish(16, "inference", both=False)).first
     assert found.role_bytes("optimizer") == found.role_bytes("gradient") == 0
     assert found.role_bytes("parameter") == USED + UNUSED
+
+
+def misspells(batch: int) -> Step:
+    return small(batch, 1)
+
+
+def misspells_in_its_loss(batch: int) -> Step:
+    made = small(batch)
+    made.loss = lambda out: out.summ()
+    return made
+
+
+@pytest.mark.parametrize("make", [misspells, misspells_in_its_loss])
+def test_a_slip_of_the_pen_is_a_bad_step_file_and_not_something_to_measure(make):
+    with pytest.raises(BadStepFile, match=r"train.py:make_step raises (Type|Attribute)Error: .*user_steps.py:") as error:
+        trace(of_factory("train.py:make_step", lambda batch, _: make(batch)), Wish(2))
+    assert "mend that line" in error.value.remedy
+
+
+def test_what_torch_raises_for_want_of_numbers_is_unsupported():
+    def counts(batch: int) -> Step:
+        made = small(batch)
+        made.loss = lambda out: torch.ones(int(out.sum()))
+        return made
+
+    with pytest.raises(Unsupported):
+        trace(of_factory("train.py:make_step", lambda batch, _: counts(batch)), Wish(2))

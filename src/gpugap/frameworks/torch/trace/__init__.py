@@ -32,6 +32,8 @@ from gpugap.frameworks.torch.trace.variants import changed, micro_steps
 from gpugap.frameworks.torch.trace.wish import Wish
 
 _MEASURE = "gpugap measure runs the step itself"
+_MISTAKES = (TypeError, NameError, AttributeError, ImportError)
+"""What Python raises for a slip of the pen, with or without real numbers in the tensors."""
 _NO_CUDA = ("not compiled with CUDA", "No CUDA GPUs", "NVIDIA driver", "not linked with support for cuda")
 
 
@@ -45,7 +47,7 @@ def trace(source: Source, wish: Wish) -> Traced:
     Raises:
         Unsupported: the step cannot be traced; says the operator and the user's line.
         UnknownName: no such optimizer.
-        BadStepFile: the step ends the program.
+        BadStepFile: the step ends the program, or its own code raises what Python raises for a slip of the pen.
     """
     part = -(-wish.batch // wish.accumulation)
     fake = FakeTensorMode(allow_non_fake_inputs=True)
@@ -113,7 +115,16 @@ def _told(name: str) -> Iterator[None]:
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
             raise Unsupported(message, "use the device that make_step is given") from error
         check_alone(error)
+        if isinstance(error, _MISTAKES) and not _within_torch(error):
+            message = f"{name} raises {_line(error)}{_place(error)}"
+            raise BadStepFile(message, "mend that line; it would fail outside of gpugap too") from error
         raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
+
+
+def _within_torch(error: BaseException) -> bool:
+    """Whether torch's own code raised it, which a tensor without numbers may have brought about."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return bool(frames) and frames[-1].filename.startswith(str(Path(torch.__file__).parent))
 
 
 def _line(error: BaseException) -> str:
