@@ -178,7 +178,7 @@ def floors_of(tables: Mapping[str, Mapping[str, Measured]]) -> dict[str, dict[st
             by_kind.setdefault(ops[kind].kind, []).append(float(one.floors[0]))
         own |= {kind: float(np.median(values)) for kind, values in by_kind.items()}
         found[key] = own | {"": float(np.median(list(own.values())))}
-    names = {name for own in found.values() for name in own}
+    names = sorted({name for own in found.values() for name in own})
     found[TYPICAL] = {name: float(np.median([own[name] for own in found.values() if name in own])) for name in names}
     return {key: {name: float(f"{value:.4g}") for name, value in own.items()} for key, own in found.items()}
 
