@@ -196,3 +196,12 @@ def test_a_published_figure_tells_its_host():
     assert found.to_dict()["published"]["kind"] == "published"
     ranged = next(row for row in published_speedups() if row.workload == "vgg16")
     assert published_words(ranged.speedup) == "51× to 116×"
+
+
+@pytest.mark.parametrize("bare", ["slow", "fast"])
+def test_a_speedup_over_a_time_without_an_interval_has_none(bare):
+    known = Estimate(2.0, 1.5, 3.0, 0.9, "s", "predicted", "made up", None)
+    times = {"slow": known, "fast": known, bare: Estimate(1.0, None, None, None, "s", "measured", "made up", 1)}
+    found = speedup(**times)
+    assert found.value == (0.5 if bare == "slow" else 2.0)
+    assert (found.low, found.high, found.level) == (None, None, None)

@@ -11,6 +11,7 @@ from report_html import read, rows, section
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import seconds
 from gpugap.explain.crossover import OwnCpu
+from gpugap.explain.gap import speedup
 from gpugap.report import figures
 from gpugap.report.page import render_page
 from gpugap.report.plane import Plane, apart
@@ -157,7 +158,8 @@ def test_the_band_of_a_gpu_holds_its_line(work):
 
 def test_a_rough_cpu_makes_no_interval_of_the_speedup(work):
     rough = Estimate(0.5, None, None, None, "s", "predicted", "best rates", None)
-    one = replace(work.forecasts[0], cpu=rough)
+    one = work.forecasts[0]
+    one = replace(one, cpu=rough, gap=replace(one.gap, speedup=speedup(rough, one.prediction.step_time)))
     bare = replace(work, forecasts=(one,), own=replace(work.own, setups=(), measured={}))
     text = render_page((), command="x", foreseen=Foreseen(forecasts=(bare,)))
     whole = next(row for table in read(text).all("table") for row in rows(table) if row.get("Cause") == "the whole")

@@ -215,14 +215,16 @@ def _reached(share: float) -> str:
 def speedup(slow: Estimate, fast: Estimate) -> Estimate:
     """One time over another; both errors are independent, so half widths add in quadrature on the logarithmic scale.
 
-    The level is the lower of both; without an interval on one side that side counts as exact.
+    The level is the lower of both. Where one side has no interval the ratio has none: the other side's alone would be too
+    narrow.
     """
     if not slow.value or not fast.value:
         return Estimate(None, None, None, None, "1", "predicted", "unknown: a time is unknown", None)
     method = f"time {slow.kind} over time {fast.kind}; ends in quadrature of logarithms"
     made = product([slow, fast], "1", method, powers=[1, -1])
-    levels = [one.level for one in (slow, fast) if one.low is not None and one.level is not None]
-    return replace(made, level=min(levels, default=None))
+    if slow.low is None or fast.low is None:
+        return replace(made, low=None, high=None, level=None, method=f"time {slow.kind} over time {fast.kind}")
+    return replace(made, level=min((one.level for one in (slow, fast) if one.level is not None), default=None))
 
 
 def _percent(share: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 
 from gpugap.core.estimate import Estimate
 from gpugap.core.units import lasting, seconds
@@ -222,14 +221,7 @@ def _bars(work: Forecasts) -> Iterator[Bar]:
         yield bar
         begin = bar.end
     if found:
-        yield Bar(Line(heading, "the whole", "product of the factors", _whole(work.forecasts[0]), ""), 1.0)
-
-
-def _whole(one: Forecast) -> Estimate:
-    """The speedup; without an interval where the CPU's time is rough, as the GPU's alone would be no interval of it."""
-    assert one.gap is not None
-    found = one.gap.speedup
-    return found if is_told(one.cpu) else replace(found, low=None, high=None, level=None)
+        yield Bar(Line(heading, "the whole", "product of the factors", found.speedup, ""), 1.0)
 
 
 def _factor(ratio: float) -> Estimate:
@@ -241,7 +233,7 @@ def _gap_rows(one: Forecast) -> Iterator[list[Content]]:
     for factor in one.gap.factors:
         made = _factor(factor.ratio)
         yield [factor.name, figures.shown(made), tag("span", "none", css="none"), factor.why, kind_badge("predicted")]
-    whole = _whole(one)
+    whole = one.gap.speedup
     yield [tag("b", "the whole"), figures.shown(whole), interval(whole), "", kind_badge(whole.kind)]
 
 
