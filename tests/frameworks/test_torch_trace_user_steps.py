@@ -242,7 +242,7 @@ def misspells_in_its_loss(batch: int) -> Step:
 
 @pytest.mark.parametrize("make", [misspells, misspells_in_its_loss])
 def test_a_slip_of_the_pen_is_a_bad_step_file_and_not_something_to_measure(make):
-    with pytest.raises(BadStepFile, match=r"train.py:make_step raises (Type|Attribute)Error: .*user_steps.py:") as error:
+    with pytest.raises(BadStepFile, match=r"make_step raises (Type|Attribute)Error: .*user_steps.py:") as error:
         trace(of_factory("train.py:make_step", lambda batch, _: make(batch)), Wish(2))
     assert "mend that line" in error.value.remedy
 

@@ -190,11 +190,3 @@ def test_places_on_a_plane():
 
 def test_nothing_is_said_where_nothing_is_predicted():
     assert 'id="predicted"' not in render_page((), command="x")
-
-
-def test_what_is_assumed_of_one_gpu_alone_names_it(work):
-    one = work.forecasts[0]
-    limited = replace(one, prediction=replace(one.prediction, assumed={**one.prediction.assumed, "power": "limited"}))
-    told = assumed(replace(work, forecasts=(limited, *work.forecasts[1:])))
-    assert told["power on Tesla T4"] == "limited"
-    assert "host" in told
