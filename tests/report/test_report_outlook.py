@@ -18,7 +18,7 @@ from gpugap.report.plane import Plane, apart
 from gpugap.report.roofline import roofline_chart
 from gpugap.report.sweep import sweep_chart
 from gpugap.study import predict
-from gpugap.study.forecasts import assumed, crossover_words, span_ends
+from gpugap.study.forecasts import crossover_words, span_ends
 from gpugap.study.outlook import Foreseen, claims_of
 from prediction_samples import estimate, forecasts, on_gpu
 

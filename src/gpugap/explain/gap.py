@@ -215,7 +215,7 @@ def _reached(share: float) -> str:
 def speedup(slow: Estimate, fast: Estimate) -> Estimate:
     """One time over another; both errors are independent, so half widths add in quadrature on the logarithmic scale.
 
-    The level is the lower of both. Where one side has no interval the ratio has none: the other side's alone is too narrow.
+    The level is the lower of both. Where one side has no interval the ratio has none: one side's alone is too narrow.
     """
     if not slow.value or not fast.value:
         return Estimate(None, None, None, None, "1", "predicted", "unknown: a time is unknown", None)
