@@ -119,7 +119,7 @@ def main() -> None:
     for network, shares in worst.items():
         print(f"  {network}: {told(shares, '.3%')}")
     print(f"{count} of {len(grid())} configurations, {refused} refused, {time.perf_counter() - begin:.0f} s")
-    print(f"{missed} off by more than {AGREEMENT:.1%}")
+    print(f"{missed} off by more than {AGREEMENT:.2%}")
     sys.exit(missed > 0)
 
 

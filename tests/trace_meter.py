@@ -27,7 +27,7 @@ from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, named_optimizer
 from gpugap.frameworks.torch.trace.sources import Source
 from gpugap.frameworks.torch.trace.wish import Wish
 
-AGREEMENT = 0.002
+AGREEMENT = 0.0025
 """Share by which a trace may be off."""
 
 

@@ -12,7 +12,7 @@ import numpy as np  # noqa: E402 - after the check for torch
 from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 from factories import make_cell  # noqa: E402
-from gpugap.core.errors import BadStepFile, UnknownName  # noqa: E402
+from gpugap.core.errors import BadStepFile, UnknownName, Unsupported  # noqa: E402
 from gpugap.core.setting import Setting  # noqa: E402
 from gpugap.core.step import Step  # noqa: E402
 from gpugap.core.workload import Layer, Network, Workload  # noqa: E402
@@ -227,6 +227,14 @@ def test_a_step_in_double_precision():
     cell = make_cell(workload=spec.name, framework="torch", batch=2, precision="fp64")
     step = build_step(spec, cell, initial_weights(spec, 0), load_batch("synthetic", spec, 2, 0), CPU)
     assert body(step, Setting("fp64"), "cpu")().dtype == torch.float64
+
+
+def test_single_precision_is_not_measured_as_double():
+    step = Step(torch.nn.Linear(4, 2), torch.ones(8, 4), torch.sum, mode="inference")
+    with pytest.raises(Unsupported, match="holds parameters in float32, asked for fp64"):
+        body(step, Setting("fp64"), "cpu")
+    step.models.double()
+    body(step, Setting("fp64"), "cpu")
 
 
 def test_an_examination_shows_every_layer_and_changes_nothing():

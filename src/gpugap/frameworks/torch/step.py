@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from gpugap.core.errors import BadStepFile
+from gpugap.core.errors import BadStepFile, Unsupported
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
 from gpugap.frameworks.torch.nets.cyclegan import Training
@@ -41,6 +41,7 @@ def body(
         lets_go: given a model's outputs once their loss is computed, after which they are dropped; None holds them
             until the step ends, as a loop does that gives them a name. Training only.
     """
+    check_precision(step, setting.precision)
     modules = [model for model in step.model_list if isinstance(model, nn.Module)]
     for module in modules:
         module.train(step.mode == "train")
@@ -58,6 +59,21 @@ def body(
         scaler = torch.amp.GradScaler(autocast_kind, enabled=setting.precision == "fp16")
         return _train_body(step, context, scaler, parts, lets_go)
     return _inference_body(step, context, _without_gradients(setting))
+
+
+def check_precision(step: Step, precision: str, name: str = "the step") -> None:
+    """Autocast and TF32 are switched from outside; double precision is what the models hold, or it is not.
+
+    Raises:
+        Unsupported: ``fp64`` is asked of models with other parameters.
+    """
+    if precision != "fp64":
+        return
+    held = (p.dtype for model in step.model_list if isinstance(model, nn.Module) for p in model.parameters())
+    other = next((dtype for dtype in held if dtype.is_floating_point and dtype != torch.float64), None)
+    if other is not None:
+        message = f"{name} holds parameters in {str(other).removeprefix('torch.')}, asked for fp64"
+        raise Unsupported(message, "make its models and batch double (model.double()), or choose another precision")
 
 
 def _without_gradients(setting: Setting) -> Callable[[], Any]:

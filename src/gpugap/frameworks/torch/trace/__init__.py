@@ -21,7 +21,7 @@ from gpugap.core.errors import BadStepFile, GpugapError, Unsupported
 from gpugap.core.oplist import OpList, Traced, traced
 from gpugap.core.setting import Setting
 from gpugap.core.step import Step
-from gpugap.frameworks.torch.step import body
+from gpugap.frameworks.torch.step import body, check_precision
 from gpugap.frameworks.torch.trace.cuda import Attention, autocast_as_on_cuda, kernels_as_on_cuda
 from gpugap.frameworks.torch.trace.guessed import Guessed
 from gpugap.frameworks.torch.trace.optimizers import as_on_gpu, check_optimizer, described, on_host
@@ -153,12 +153,7 @@ def _built(source: Source, wish: Wish, batch: int, fake: FakeTensorMode) -> Step
 def _checked(step: Step, wish: Wish, name: str) -> Step:
     if step.mode != wish.mode:
         raise Unsupported(f"{name} is a step for {step.mode}, asked for {wish.mode}", f"use --mode {step.mode}")
-    if wish.precision == "fp64":
-        held = [p.dtype for model in step.model_list if isinstance(model, nn.Module) for p in model.parameters()]
-        other = next((dtype for dtype in held if dtype.is_floating_point and dtype != torch.float64), None)
-        if other is not None:
-            message = f"{name} holds parameters in {str(other).removeprefix('torch.')}, asked for fp64"
-            raise Unsupported(message, "make its models and batch double (model.double()), or choose another precision")
+    check_precision(step, wish.precision, name)
     return step
 
 
