@@ -27,7 +27,8 @@ class Command:
     database: Path
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
-        environment = os.environ | self._variables() | variables
+        own = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}  # readline's
+        environment = own | self._variables() | variables
         return subprocess.Popen(
             [sys.executable, "-m", "gpugap", *arguments],
             cwd=self.folder,
