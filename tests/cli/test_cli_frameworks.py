@@ -53,6 +53,17 @@ def test_frameworks_of_the_newest_session(gpugap):
     check("compare", gpugap.json("compare", "--frameworks", "conv6/inference"))
 
 
+def test_there_is_no_latest_session_of_checks_alone(gpugap):
+    proof = make_record(
+        "proof", session="parity-0123", times=(), purpose="parity", parity={"passed": True, "checks": []}
+    )
+    (gpugap.folder / "records.jsonl").write_text(to_line(proof) + "\n")
+    gpugap.json("records", "import", "records.jsonl")
+    answer = gpugap("records", "show", "latest")
+    assert answer.returncode == 2
+    assert "no stored session holds times of its own" in answer.stderr
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

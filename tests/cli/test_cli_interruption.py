@@ -141,3 +141,14 @@ def test_full_disk_loses_nothing_measured(gpugap, slow_step, small_disk):
         assert gpugap("records", "import", str(path)).returncode == 0
     answer = gpugap(*slow_step)
     assert answer.returncode == 0, answer.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [("catalog", "list", "gpus"), ("catalog", "export", "offers"), ("catalog", "list", "gpus", "--json")]
+)
+def test_a_reader_that_has_gone_is_no_verdict(gpugap, arguments):
+    process = gpugap.start(*arguments)
+    process.stdout.close()
+    assert process.stderr.read() == ""
+    assert process.wait(60) == 141
+    process.stderr.close()

@@ -36,6 +36,8 @@ from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
 
+_NOBODY_READS = 141
+"""128 + SIGPIPE, a shell's status of a command whose reader has gone; 0 or 1 would be a verdict."""
 _EPILOG = (
     "Exit codes: 0 success, 1 does not fit, no such plan, no parity or a failed check, 2 usage or unusable input, 3 "
     "unsupported here, 4 measurement failed, 130 interrupted. No telemetry; network only for catalog update."
@@ -118,9 +120,11 @@ def run(arguments: list[str] | None = None) -> None:
         status = _fail(UsageError(_message(error), "gpugap --help shows verbs and options"), arguments)
     except (KeyboardInterrupt, typer.Abort):
         status = _fail(Interrupted("interrupted", "run the same command again"), arguments)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        status = 0
+    except (BrokenPipeError, SystemExit) as error:
+        if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
+        status = _NOBODY_READS
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -160,5 +160,11 @@ _STYLES = {
 def _console(stream: Any) -> Console:
     from rich.console import Console
 
+    class Passing(Console):
+        """Rich itself would exit with 1, which is a verdict here."""
+
+        def on_broken_pipe(self) -> None:
+            raise BrokenPipeError
+
     width = None if stream.isatty() or "COLUMNS" in os.environ else 160
-    return Console(file=stream, width=width)
+    return Passing(file=stream, width=width)

@@ -34,14 +34,17 @@ def chosen_sessions(names: Sequence[str], overviews: Sequence[SessionOverview]) 
     Raises:
         UnknownName: no such session.
         BadValue: the beginning fits several.
+        InputError: the latest of none.
     """
-    from gpugap.core.errors import BadValue, UnknownName
+    from gpugap.core.errors import BadValue, InputError, UnknownName
 
     found = []
     for name in names:
         known = [overview.session for overview in overviews]
         fitting = newest(overviews)[:1] if name == "latest" else [one for one in known if one == name]
         fitting = fitting or [one for one in known if one.startswith(name)]
+        if not fitting and name == "latest":
+            raise InputError("no stored session holds times of its own", "gpugap study or measure makes one")
         if not fitting:
             raise UnknownName("session", name, known)
         if len(fitting) > 1:
