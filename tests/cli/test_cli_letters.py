@@ -38,6 +38,15 @@ def test_what_can_be_written_stays(encoding):
     assert written("1.20× – µs", encoding).decode(encoding) == "1.20× – µs"
 
 
+def test_standard_error_has_plain_letters_too():
+    held = io.BytesIO()
+    stream = io.TextIOWrapper(held, encoding="ascii", errors="backslashreplace")  # as Python opens it
+    forgive(stream)
+    stream.write("1.20× – 3")
+    stream.flush()
+    assert held.getvalue() == b"1.20x - 3"
+
+
 def test_a_table_on_an_ascii_terminal(gpugap):
     answer = gpugap("trends", "--list", PYTHONIOENCODING="ascii")
     assert answer.returncode == 0, answer.stderr

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 import pytest
 from test_cli_fit import NONZERO, STEP
 from test_cli_json import check
+
+from factories import make_record
+from gpugap.store.exchange import to_line
 
 pytestmark = pytest.mark.torch
 pytest.importorskip("torch")
@@ -47,3 +52,14 @@ def test_bad_input_is_one_line(gpugap):
         assert len(lines) == 1
         assert said in lines[0]
         assert "Traceback" not in answer.stderr
+
+
+def test_a_stored_record_that_cannot_be_read_is_told_and_not_taken_for_no_store(gpugap):
+    (gpugap.folder / "records.jsonl").write_text(to_line(make_record(session="bad")) + "\n")
+    gpugap.json("records", "import", "records.jsonl")
+    with sqlite3.connect(gpugap.database) as connection:
+        connection.execute("update gpugap_record set line = '{oops'")
+    answer = gpugap("predict", "conv6", "--gpu", "t4")
+    assert answer.returncode == 2
+    assert "a record of session bad that cannot be read" in answer.stderr
+    assert "gpugap records delete bad" in answer.stderr

@@ -39,6 +39,11 @@ def test_every_way_out_is_plain(monkeypatch: pytest.MonkeyPatch, way: str):
     [
         ("postgresql+psycopg://ann:s3cret@host/name", "'postgresql+psycopg://ann:***@host/name'"),
         ("--db=postgresql://:s3cret@host/name", "'--db=postgresql://:***@host/name'"),
+        ("postgresql://ann:s3c@ret@host/name", "'postgresql://ann:***@host/name'"),
+        (
+            "postgresql://ann@host/name?password=s3cret&sslmode=require",
+            "'postgresql://ann@host/name?password=***&sslmode=require'",
+        ),
         ("postgresql://ann@host:5432/name", "postgresql://ann@host:5432/name"),
         ("folder:/data/a@b", "folder:/data/a@b"),
     ],

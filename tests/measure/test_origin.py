@@ -12,6 +12,7 @@ import pytest
 import gpugap
 from factories import make_cell
 from gpugap.core.errors import BadStepFile
+from gpugap.measure.inprocess import _check_first
 from gpugap.measure.origin import check_origin, made_by, maker_of
 
 
@@ -54,6 +55,19 @@ def test_work_of_another_framework_is_refused_with_the_option_to_use():
     with pytest.raises(BadStepFile, match="with jax, and is timed as torch") as told:
         check_origin([thing("jaxlib._jax")], make_cell(framework="torch", device="cpu"))
     assert told.value.remedy == "use --framework jax"
+
+
+def test_a_keras_model_belongs_to_the_framework_it_computes_with():
+    module = type("Module", (), {"__module__": "torch.nn.modules.module"})
+    assert maker_of(type("Layer", (module,), {"__module__": "keras.src.layers.layer"})()) == "torch"
+
+
+def test_a_step_that_returns_nothing_passes_beside_jax_where_a_model_tells_its_framework(monkeypatch):
+    monkeypatch.setitem(sys.modules, "jax", object())
+    cell = make_cell(framework="torch", device="cpu")
+    _check_first(None, cell, known=True)
+    with pytest.raises(BadStepFile, match="nobody can tell whether JAX"):
+        _check_first(None, cell, known=False)
 
 
 def test_jax_that_returns_nothing_cannot_be_waited_for():

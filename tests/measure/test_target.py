@@ -156,3 +156,16 @@ def test_a_job_survives_its_way_to_the_child(tmp_path: Path, own: bool):
     line = job.to_json()
     assert "\n" not in line
     assert Job.from_json(line) == job
+
+
+@pytest.mark.parametrize(
+    ("head", "said"), [("build()", "too many positional arguments"), ("build(batch, device, more)", "'more'")]
+)
+def test_a_factory_that_does_not_take_batch_and_device_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, head: str, said: str
+):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    make = load_factory(parse_target(write(tmp_path / "own_head.py", f"def {head}:\n    return None\n") + ":build"))
+    with pytest.raises(BadStepFile, match=said) as error:
+        make(3, "cpu")
+    assert error.value.remedy == "write it as build(batch_size, device)"

@@ -75,3 +75,7 @@ def test_a_linked_home_is_known_by_both_names(monkeypatch: pytest.MonkeyPatch, t
     (tmp_path / "link").symlink_to(real)
     monkeypatch.setenv("HOME", str(tmp_path / "link"))
     assert redacted(f"{tmp_path}/link/a {os.path.realpath(real)}/b") == "~/a ~/b"
+
+
+def test_bytes_that_are_no_letters_become_some():
+    assert redacted("no file a\udce9") == "no file a?"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from factories import make_cell, make_record
-from gpugap.core.errors import BadValue, ForeignDatabase, StoreUnavailable
+from gpugap.core.errors import BadRecordFile, BadValue, ForeignDatabase, StoreUnavailable
 from gpugap.store import tables
 from gpugap.store.database import Session, Store
 from gpugap.store.exchange import to_line
@@ -218,7 +218,7 @@ def test_a_record_that_cannot_be_read_is_told_with_its_session_and_can_be_delete
         with store._engine.begin() as connection:
             bad = tables.records.c.session == "bad"
             connection.execute(tables.records.update().where(bad).values(line="{oops"))
-        with pytest.raises(StoreUnavailable, match="session bad that cannot be read: not JSON") as told:
+        with pytest.raises(BadRecordFile, match="session bad that cannot be read: not JSON") as told:
             store.records()
         assert told.value.remedy == "gpugap records delete bad"
         assert [one.session for one in store.records(["good"])] == ["good"]

@@ -307,3 +307,11 @@ def test_a_real_step_of_ones_own():
     assert {op.module for op in one.prediction.ops} >= {"0", "2"}
     assert found.own.rates.flop_per_s > 1e8
     assert math.prod(factor.ratio for factor in one.gap.factors) == pytest.approx(one.gap.speedup.value)
+
+
+def test_a_record_that_does_not_know_its_code_calibrates():
+    wanted = replace(WANTED, names=("train.py:make_step",), code="abc")
+    known, unknown = (on_t4(workload="train.py:make_step", **more) for more in ({"code": "other"}, {}))
+    assert read_calibration([unknown], wanted).gpu.key == "t4"
+    with pytest.raises(BadValue, match="other code"):
+        read_calibration([known], wanted)

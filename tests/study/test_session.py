@@ -183,6 +183,7 @@ def test_an_interruption_before_anything_is_measured(store: Store):
 @pytest.mark.skipif(threading.current_thread() is not threading.main_thread(), reason="signals reach the main thread")
 def test_ctrl_c_waits_until_a_record_is_stored_whatever_threads_there_are(store: Store, monkeypatch):
     """A signal that one thread blocks is taken by another, and Python raises in the main thread all the same."""
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background ignores it
     add, over = Store.add, threading.Event()
     other = threading.Thread(target=over.wait, daemon=True)
     other.start()
@@ -194,8 +195,11 @@ def test_ctrl_c_waits_until_a_record_is_stored_whatever_threads_there_are(store:
         return add(self, record)
 
     monkeypatch.setattr(Store, "add", press_and_add)
-    outcome = run(store, plan(processes=1))
-    over.set()
+    try:
+        outcome = run(store, plan(processes=1))
+    finally:
+        signal.signal(signal.SIGINT, usual)
+        over.set()
     assert (outcome.interrupted, outcome.measured) == (True, 1)
     assert store.records() == list(outcome.records)
 

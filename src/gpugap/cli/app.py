@@ -36,7 +36,7 @@ from gpugap.cli.output import Output
 from gpugap.core.errors import GpugapError, Interrupted, UsageError
 from gpugap.core.version import __version__
 
-_NOBODY_READS = 141
+NOBODY_READS = 141
 """128 + SIGPIPE, a shell's status of a command whose reader has gone; 0 or 1 would be a verdict."""
 _EPILOG = (
     "Exit codes: 0 success, 1 does not fit, no such plan, no parity or a failed check, 2 usage or unusable input, 3 "
@@ -124,7 +124,7 @@ def run(arguments: list[str] | None = None) -> None:
         if isinstance(error, SystemExit) and not isinstance(error.__context__, BrokenPipeError):
             raise
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())  # type: ignore[union-attr]
-        status = _NOBODY_READS
+        status = NOBODY_READS
     sys.exit(status if isinstance(status, int) else 0)
 
 

@@ -38,7 +38,7 @@ def forgive(stream: TextIO) -> None:
     Args:
         stream: standard output or standard error; one that is not backed by bytes stays as it is.
     """
-    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape"):
+    if isinstance(stream, io.TextIOWrapper) and stream.errors in ("strict", "surrogateescape", "backslashreplace"):
         codecs.register_error(_NAME, _written)
         stream.reconfigure(errors=_NAME)
 

@@ -17,13 +17,18 @@ from gpugap.core.units import parse_duration, parse_share
 MAX_PROCESSES = 30
 """Processes a cell that ``--max-width`` may take, unless ``--processes`` says otherwise."""
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
-"""Behind the user's name in a database's URL."""
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^/\s]*@|(?<=[?&])(password)=[^&\s]*")
+"""Behind the user's name in a database's URL, or a parameter of it."""
 
 
 def command_line() -> str:
     """The command that runs this again, as one would type it, less a password: it stands on pages and in the store."""
-    return shlex.join(["gpugap", *(_PASSWORD.sub(r"\1:***@", word) for word in sys.argv[1:])])
+    return shlex.join(["gpugap", *(_PASSWORD.sub(_hidden, word) for word in sys.argv[1:])])
+
+
+def _hidden(found: re.Match[str]) -> str:
+    user, parameter = found.groups()
+    return f"{parameter}=***" if parameter else f"{user}:***@"
 
 
 def measure(

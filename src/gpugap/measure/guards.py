@@ -119,7 +119,7 @@ def _own_s() -> float:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it ended in between
             spent = child.cpu_times()
-            total += spent.user + spent.system
+            total += spent.user + spent.system + spent.children_user + spent.children_system
     return total
 
 

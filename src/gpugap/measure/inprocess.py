@@ -52,7 +52,7 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     if step.run is not None and other not in (None, cell.framework):
         of_other = replace(cell, framework=other, execution=EXECUTIONS[other][0])
         return replace(measure_here(made, of_other, steps, warmup_steps), phases={})
-    _check_first(result, cell)
+    _check_first(result, cell, known=isinstance(made, Step) and bool(made.model_list))
     warmup = run_window(body, clock, warmup_steps)[0] if warmup_steps else []
     steady, result = run_window(body, clock, steps)
     if not framework.is_finite(result):
@@ -74,14 +74,19 @@ def measure_here(made: Step | Callable[[], Any], cell: Cell, steps: int, warmup_
     )
 
 
-def _check_first(result: object, cell: Cell) -> None:
+def _check_first(result: object, cell: Cell, *, known: bool) -> None:
     """Refuses what the clock would not wait for, and what nobody can wait for.
+
+    Args:
+        result: what the step returned.
+        cell: framework and device that are timed.
+        known: a model tells the framework; else it is a guess.
 
     Raises:
         BadStepFile: either.
     """
     check_origin(result, cell)
-    if result is None and "jax" in sys.modules and cell.framework != "jax":
+    if result is None and not known and "jax" in sys.modules and cell.framework != "jax":
         message = "the step returns nothing, so that nobody can tell whether JAX has done its work"
         raise BadStepFile(message, "return the loss or the outputs")
 

@@ -35,7 +35,9 @@ def maker_of(thing: object) -> str | None:
     Args:
         thing: a single one.
     """
-    roots = (parent.__module__.partition(".")[0] for parent in type(thing).__mro__)
+    roots = [parent.__module__.partition(".")[0] for parent in type(thing).__mro__]
+    if "torch" in roots:  # Keras' models too, where they compute with it
+        return "torch"
     return next((_FRAMEWORKS[root] for root in roots if root in _FRAMEWORKS), None)
 
 

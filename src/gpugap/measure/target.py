@@ -7,8 +7,9 @@ import contextlib
 import functools
 import hashlib
 import importlib.util
+import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -133,10 +134,30 @@ def load_factory(target: Target) -> Callable[..., Any]:
 
     @functools.wraps(factory)
     def make(*arguments: Any, **named: Any) -> Any:
+        _check_call(target, factory, arguments, named)
         with _command_line(path):
             return factory(*arguments, **named)
 
     return make
+
+
+def _check_call(
+    target: Target, factory: Callable[..., Any], arguments: Sequence[Any], named: Mapping[str, Any]
+) -> None:
+    """Refuses a factory that does not take what it is given.
+
+    Raises:
+        BadStepFile: says what is wrong.
+    """
+    try:
+        signature = inspect.signature(factory)
+    except (TypeError, ValueError):  # of a builtin
+        return
+    try:
+        signature.bind(*arguments, **named)
+    except TypeError as error:
+        message = f"{target.name} cannot be called with a batch size and a device: {error}"
+        raise BadStepFile(message, f"write it as {target.function}(batch_size, device)") from error
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ def redacted(text: str) -> str:
         telling = {name for name in names - _TELL_NOTHING if len(name) > 1}
         for name in sorted(telling, key=len, reverse=True):
             text = re.sub(rf"(?<!\w){re.escape(name)}(?!\w)", mark, text)
-    return text
+    return text.encode("utf-8", "replace").decode()  # a file's name may hold bytes that are no letters
 
 
 def _home_folders() -> set[str]:

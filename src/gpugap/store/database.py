@@ -168,13 +168,13 @@ class Store:
         """The record of a line and its session.
 
         Raises:
-            StoreUnavailable: it cannot be read: damaged, or written by another version.
+            BadRecordFile: it cannot be read: damaged, or written by another version.
         """
         try:
             return from_line(str(row[0]))
         except BadRecordFile as error:
             message = f"{self._name} holds a record of session {row[1]} that cannot be read: {error.message}"
-            raise StoreUnavailable(message, f"gpugap records delete {row[1]}") from error
+            raise BadRecordFile(message, f"gpugap records delete {row[1]}") from error
 
     def delete(self, sessions: Iterable[str]) -> int:
         """Deletes sessions with their records; returns how many records went."""

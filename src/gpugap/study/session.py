@@ -291,7 +291,7 @@ def _session(plan: Plan, store: Store, wish: Wish) -> Iterator[Session]:
 @contextmanager
 def _held(session: str) -> Iterator[bool]:
     path = lock_path(session)
-    with path.open("w") as lock:
+    with path.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -302,11 +302,11 @@ def _held(session: str) -> Iterator[bool]:
 
 def lock_path(session: str) -> Path:
     """The lock file of a session; in the temporary folder where the user's cache cannot be written."""
-    folder = lock_folder()
+    path = lock_folder() / f"{session}.lock"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        if os.access(folder, os.W_OK):
-            return folder / f"{session}.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.open("a").close()
+        return path
     except OSError:  # a home that is read-only, full or none
         pass
     return Path(tempfile.gettempdir()) / f"gpugap-{os.getuid()}-{session}.lock"

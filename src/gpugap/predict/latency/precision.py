@@ -24,7 +24,7 @@ def rate_of(kernels: Kernels) -> int:
 
 
 def worked_in(ops: OpList, kernels: Kernels) -> Worked:
-    """What most of a step's arithmetic is done in; of one without any, what it was set to.
+    """What most of a step's arithmetic is done in; where that is single precision or none, what the step was set to.
 
     Args:
         ops: the step.

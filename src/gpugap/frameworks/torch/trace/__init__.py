@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import sysconfig
 import traceback
 import warnings
 from collections.abc import Iterator, Mapping
@@ -34,6 +35,8 @@ from gpugap.frameworks.torch.trace.wish import Wish
 _MEASURE = "gpugap measure runs the step itself"
 _MISTAKES = (TypeError, NameError, AttributeError, ImportError)
 """What Python raises for a slip of the pen, with or without real numbers in the tensors."""
+_LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[3]), sys.base_prefix)
+"""Where PyTorch, gpugap and Python lie."""
 _NO_CUDA = ("not compiled with CUDA", "No CUDA GPUs", "NVIDIA driver", "not linked with support for cuda")
 
 
@@ -115,16 +118,16 @@ def _told(name: str) -> Iterator[None]:
             message = f"{name} asks for a GPU{_place(error)}, which a trace does not need"
             raise Unsupported(message, "use the device that make_step is given") from error
         check_alone(error)
-        if isinstance(error, _MISTAKES) and not _within_torch(error):
+        if isinstance(error, _MISTAKES) and _in_own_code(error):
             message = f"{name} raises {_line(error)}{_place(error)}"
-            raise BadStepFile(message, "mend that line; it would fail outside of gpugap too") from error
+            raise BadStepFile(message, "mend that line; it most likely fails outside of gpugap too") from error
         raise Unsupported(f"{name} cannot be traced: {_line(error)}{_place(error)}", _MEASURE) from error
 
 
-def _within_torch(error: BaseException) -> bool:
-    """Whether torch's own code raised it, which a tensor without numbers may have brought about."""
-    frames = traceback.extract_tb(error.__traceback__)
-    return bool(frames) and frames[-1].filename.startswith(str(Path(torch.__file__).parent))
+def _in_own_code(error: BaseException) -> bool:
+    """Whether the user's own file raised it; a library may stumble over what is faked."""
+    libraries = (*_LIBRARIES, sysconfig.get_path("purelib"), sysconfig.get_path("platlib"), "<")
+    return not traceback.extract_tb(error.__traceback__)[-1].filename.startswith(libraries)
 
 
 def _line(error: BaseException) -> str:
@@ -134,16 +137,15 @@ def _line(error: BaseException) -> str:
 
 def _place(error: BaseException) -> str:
     """The innermost line outside of torch and gpugap, as `` (train.py:12)``."""
-    own = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]), sys.base_prefix)
     frames = traceback.extract_tb(error.__traceback__)
-    users = [frame for frame in frames if not frame.filename.startswith(own) and not frame.filename.startswith("<")]
+    users = [frame for frame in frames if not frame.filename.startswith((*_LIBRARIES, "<"))]
     return f" ({Path(users[-1].filename).name}:{users[-1].lineno})" if users else ""
 
 
 def _built(source: Source, wish: Wish, batch: int, fake: FakeTensorMode) -> Step:
-    """The step at a batch size; for ``fp64`` built with double as PyTorch's default."""
+    """The step at a batch size; for ``fp64``, one of ours is built with double as PyTorch's default."""
     usual = torch.get_default_dtype()
-    torch.set_default_dtype(torch.float64 if wish.precision == "fp64" else usual)
+    torch.set_default_dtype(torch.float64 if wish.precision == "fp64" and source.ours else usual)
     try:
         return source.build(batch, fake)
     finally:

@@ -34,11 +34,13 @@ class Source:
         name: for the reader.
         build: the step at a batch size, within a fake mode.
         again: another batch needs another call; else the batch's tensors are exchanged.
+        ours: built in PyTorch's default precision, whatever that is; a user's is taken as it is.
     """
 
     name: str
     build: Callable[[int, FakeTensorMode], Step]
     again: bool = False
+    ours: bool = False
 
 
 def of_workload(workload: Workload, mode: str) -> Source:
@@ -52,7 +54,7 @@ def of_workload(workload: Workload, mode: str) -> Source:
         images = torch.empty((batch * workload.images, *workload.input_shape))
         return assemble(workload, nets, (images, torch.zeros(batch, dtype=torch.int64)), mode)
 
-    return Source(workload.name, build)
+    return Source(workload.name, build, ours=True)
 
 
 def of_factory(name: str, factory: Callable[[int, str], Step]) -> Source:
