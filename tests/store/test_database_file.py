@@ -14,7 +14,7 @@ import pytest
 
 from factories import make_record
 from gpugap.core.errors import ForeignDatabase, StoreUnavailable, StoreWriteFailed
-from gpugap.store.database import Store
+from gpugap.store.database import Store, _use_wal
 from gpugap.store.location import database_url
 
 TESTS = Path(__file__).parents[1]
@@ -261,3 +261,24 @@ def test_a_file_without_permission(tmp_path: Path, mode: int, readable: bool):
         assert store.records() == [make_record(0)]
         with pytest.raises(StoreWriteFailed):
             store.add(make_record(1))
+
+
+def test_switching_a_new_database_to_a_log_waits_for_others_that_do(tmp_path: Path):
+    """SQLite's own waiting leaves out some of these moments."""
+
+    class Contended(sqlite3.Connection):
+        refusals = 3
+
+        def execute(self, text: str, *more: object) -> sqlite3.Cursor:
+            if "journal_mode" in text and self.refusals:
+                self.refusals -= 1
+                error = sqlite3.OperationalError("database is locked")
+                error.sqlite_errorcode = sqlite3.SQLITE_BUSY
+                raise error
+            return super().execute(text, *more)
+
+    connection = sqlite3.connect(tmp_path / "new.db", factory=Contended)
+    _use_wal(connection, None)
+    assert connection.refusals == 0
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    connection.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from gpugap.store import tables
 from gpugap.store.exchange import from_line, to_line
 from gpugap.store.location import database_url
 
-_BUSY_TIMEOUT_S = 60
+_BUSY_TIMEOUT_S, _RETRY_S = 60, 0.01
 Row = TypeVar("Row")
 
 
@@ -317,7 +318,15 @@ def _use_wal(connection: sqlite3.Connection, _: object) -> None:
     count, ours = connection.execute(tables_and_ours).fetchone()
     if count and not ours:
         return
-    connection.execute("PRAGMA journal_mode = WAL")
+    give_up = time.monotonic() + _BUSY_TIMEOUT_S
+    while True:  # SQLite does not wait by itself while others switch a new database, too
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            break
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > give_up:
+                raise
+            time.sleep(_RETRY_S)
     connection.execute("PRAGMA synchronous = FULL")
 
 
