@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gpugap.catalog import Gpu, gpu
+from gpugap.core.cell import Cell
 from gpugap.core.errors import BadValue, InputError, UsageError
 from gpugap.core.estimate import Estimate
 from gpugap.core.record import Record
@@ -92,10 +93,15 @@ def _differences(summary: CellSummary, device: Gpu, wanted: Wanted) -> Iterator[
         yield f"run by {cell.execution}, not eager"
     if cell.tuning not in (None, "default"):
         yield f"{cell.tuning}, not as it comes"
-    if dict(cell.extra).get("code", "") not in ("", wanted.code):
+    if not may_be_of(cell, wanted.code):
         yield "other code than the file holds now"
     if device.key not in [one.key for one in wanted.gpus]:
         yield f"on {device.name}, not {' or '.join(one.name for one in wanted.gpus)}"
+
+
+def may_be_of(cell: Cell, code: str) -> bool:
+    """Whether a cell's step may be of a user's file as it is now: of the same digest, or it does not know its own."""
+    return dict(cell.extra).get("code", "") in ("", code)
 
 
 def gpu_of(summary: CellSummary) -> Gpu | None:

@@ -20,7 +20,7 @@ from gpugap.plan.option import GOALS, Excluded, Ground, Wish
 from gpugap.plan.run import Run
 from gpugap.store.exchange import read_file
 from gpugap.study.api import Measurement
-from gpugap.study.calibration import gpu_of
+from gpugap.study.calibration import gpu_of, may_be_of
 from gpugap.study.ground import NOWHERE, Place, candidates, ground_of, own_gpus, served
 from gpugap.study.own_cpu import Ran, Sought, runs_here, sought
 from gpugap.study.tracing import Tracer, batch_for, check_names
@@ -289,7 +289,7 @@ def measured_on_gpus(records: Iterable[Record], wanted: Sought, precision: str) 
         if one.cell.workload in wanted.names
         and (one.cell.mode, one.cell.precision) == (wanted.mode, precision)
         and one.cell.device.startswith("cuda")
-        and dict(one.cell.extra).get("code", "") in ("", wanted.code)
+        and may_be_of(one.cell, wanted.code)
     ]
     return [one for one in summarize(fitting) if one.step_time.value is not None]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -14,10 +14,9 @@ from gpugap.predict.latency.chip import TF32, Chip, chip_of
 from gpugap.predict.latency.conformal import spread_of
 from gpugap.predict.latency.kernels import Floats, kernels_of
 from gpugap.predict.latency.model import times_of
-from gpugap.predict.latency.precision import check_double
+from gpugap.predict.latency.precision import check_double, worked_as
 from gpugap.predict.prediction import Domain, Method, Worked
 
-_WORKED: Mapping[str, Worked] = {"float16": "half", "bfloat16": "half", "float64": "double", "tf32": "tf32"}
 _TWO_TENSORS = 1.5
 """More bytes read than written by this: two tensors go in, not one and a number."""
 
@@ -60,7 +59,7 @@ def alone(calls: Sequence[tuple[Op, ...]], gpu: Gpu, *, method: Method = "model"
     chip, known = chip_of(gpu), artefact()
     calls = calls if chip.matrix[TF32] else [tuple(map(_single, call)) for call in calls]
     busy, floor = busy_and_floor(calls, gpu, known, method=method)
-    worked = [_WORKED.get(call[0].dtype, "single") for call in calls]
+    worked = [worked_as(call[0].dtype) for call in calls]
     domain = {precision: known.domain_of(gpu, precision) for precision in set(worked)}
     domains = tuple(domain[precision] for precision in worked)
     if method != "model":

@@ -21,7 +21,8 @@ fused attention; everything else moves bytes."""
 FORMS: tuple[Form, ...] = get_args(Form)
 KINDS: tuple[str, ...] = (*get_args(OpKind), "batch norm", "group norm")
 """Kinds of operators; a normalization over the batch or a group reads and writes otherwise than one over a row."""
-_RATES = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64, "tf32": TF32}
+RATE_OF = {"float32": FP32, "float16": FP16, "bfloat16": BF16, "float64": FP64, "tf32": TF32}
+"""Position in `RATES` by the type of the numbers."""
 _ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float64": 8}
 _NO_KERNEL = frozenset(
     f"aten.{name}" for name in ("empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided")
@@ -145,7 +146,7 @@ def _kind(op: Op) -> str:
 
 def _rows(op: Op, tf32: bool) -> Iterable[_Row]:
     kind, backward = KINDS.index(_kind(op)), float(op.phase == "backward")
-    rate = _RATES.get(op.dtype, FP32)
+    rate = RATE_OF.get(op.dtype, FP32)
     sizes = dict(op.dimensions)
     if rate == FP32 and tf32 and op.kind in ("gemm", "conv"):
         rate = TF32

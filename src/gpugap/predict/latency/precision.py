@@ -8,7 +8,7 @@ from gpugap.catalog.accelerators import Gpu
 from gpugap.core.errors import Unsupported
 from gpugap.core.oplist import OpList
 from gpugap.predict.latency.chip import BF16, FP16, FP32, FP64, RATES, TF32, Chip
-from gpugap.predict.latency.kernels import Kernels
+from gpugap.predict.latency.kernels import RATE_OF, Kernels
 from gpugap.predict.prediction import Worked
 
 _HALF = ("fp16", "bf16", "amp")
@@ -32,6 +32,11 @@ def worked_in(ops: OpList, kernels: Kernels) -> Worked:
     """
     usual: Worked = "half" if ops.precision in _HALF else "single"
     return _WORKED.get(rate_of(kernels), usual)
+
+
+def worked_as(dtype: str) -> Worked:
+    """What a single call on numbers of a type is done in."""
+    return _WORKED.get(RATE_OF.get(dtype, FP32), "single")
 
 
 def checked_like(worked: Worked) -> Worked:
